@@ -1,0 +1,155 @@
+// The graph: values and nodes in topological order, with use lists kept up to date. Not thread safe; a graph belongs to
+// one compilation.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dim.h"
+#include "ir/op.h"
+#include "ir/tensor.h"
+
+namespace intaglio::ir {
+
+class Graph;
+class Node;
+
+// Where a node came from: the ONNX node's name, or the Python source line that a .pt2 carries. Passes merge origins of
+// what they fuse ("a; b").
+struct Origin {
+  std::string name;    // "/encoder/layer.0/attention/MatMul", or the fx node's name
+  std::string source;  // "modeling_bert.py:343" and the module path, when known
+  friend bool operator==(const Origin&, const Origin&) = default;
+};
+
+struct Use {
+  Node* node = nullptr;  // nullptr: the graph's output list
+  int index = 0;         // operand or output index
+};
+
+class Value {
+ public:
+  const std::string& name() const { return name_; }  // unique in the graph; printed as %name
+  const Type& type() const { return type_; }
+  DType dtype() const { return type_.dtype; }
+  const Dims& shape() const { return type_.shape; }
+  int rank() const { return static_cast<int>(type_.shape.size()); }
+
+  Node* producer() const { return producer_; }  // nullptr for inputs and constants
+  int output_index() const { return output_index_; }
+  bool is_input() const { return producer_ == nullptr && !constant_; }
+  bool is_constant() const { return constant_.has_value(); }
+  const Tensor& constant() const { return *constant_; }  // precondition: is_constant()
+  std::span<const Use> uses() const { return uses_; }
+  bool has_one_use() const { return uses_.size() == 1; }
+
+ private:
+  friend class Graph;
+  std::string name_;
+  Type type_;
+  Node* producer_ = nullptr;
+  int output_index_ = 0;
+  std::optional<Tensor> constant_;
+  std::vector<Use> uses_;
+  std::list<Value>::iterator self_;
+};
+
+class Node {
+ public:
+  Op op() const { return op_; }
+  std::span<Value* const> inputs() const { return inputs_; }  // absent optional operands are nullptr
+  // Operand i, or nullptr when it is absent or past the end.
+  Value* input(std::size_t i) const { return i < inputs_.size() ? inputs_[i] : nullptr; }
+  std::span<Value* const> outputs() const { return outputs_; }
+  Value* output(std::size_t i = 0) const { return outputs_[i]; }
+  const Attrs& attrs() const { return attrs_; }
+  const Origin& origin() const { return origin_; }
+  void set_origin(Origin origin) { origin_ = std::move(origin); }
+
+ private:
+  friend class Graph;
+  Op op_{};
+  std::vector<Value*> inputs_;
+  std::vector<Value*> outputs_;
+  Attrs attrs_;
+  Origin origin_;
+  std::list<Node>::iterator self_;
+};
+
+// What add() needs; `inputs` may hold nullptr for absent optional operands.
+struct NodeSpec {
+  Op op{};
+  std::vector<Value*> inputs;
+  Attrs attrs;
+  Origin origin;
+  std::string name_hint;  // for the output values; the op's name if empty
+};
+
+// A named end of the graph. `name` is what users see ("last_hidden_state"), independent of the value's name.
+struct Port {
+  std::string name;
+  Value* value = nullptr;
+};
+
+class Graph {
+ public:
+  Graph() = default;
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  Graph(Graph&&) = default;
+  Graph& operator=(Graph&&) = default;
+
+  std::string name;
+  SymbolRanges symbols;          // every symbol that occurs in a type or attribute, with its declared range
+  std::vector<DimGuard> guards;  // equalities that a binding must satisfy
+
+  // ---- building
+  Value* add_input(std::string_view port_name, Type type);
+  Value* add_constant(Tensor tensor, std::string_view name_hint = "c");
+  // Completes attributes, infers types (recording guards) and inserts before `before` (nullptr: at the end).
+  // Precondition: inputs are defined before that point. Errors: whatever complete_attrs and infer report, with origin.
+  Result<Node*> add(NodeSpec spec, Node* before = nullptr);
+  // The same for ops with one output.
+  Result<Value*> add1(NodeSpec spec, Node* before = nullptr);
+  void add_output(std::string_view port_name, Value* value);
+
+  // ---- rewriting
+  void replace_all_uses(Value* from, Value* to);  // outputs of the graph included
+  void set_input(Node* node, std::size_t index, Value* value);
+  void set_output(std::size_t index, Value* value);
+  // Precondition: no output of the node is used.
+  void erase(Node* node);
+  // Erases nodes and constants that no output needs; returns how many nodes went.
+  int erase_dead();
+
+  // ---- reading
+  std::list<Node>& nodes() { return nodes_; }
+  const std::list<Node>& nodes() const { return nodes_; }
+  const std::list<Value>& values() const { return values_; }
+  std::span<const Port> inputs() const { return inputs_; }
+  std::span<const Port> outputs() const { return outputs_; }
+  const Port* find_input(std::string_view port_name) const;
+  Value* find_value(std::string_view value_name) const;  // linear; for parsers and tests
+  std::size_t constant_bytes() const;                    // distinct owners of constants counted once per value
+
+ private:
+  Value* new_value(std::string_view name_hint, Type type);
+  std::string unique_name(std::string_view hint);
+
+  std::list<Node> nodes_;
+  std::list<Value> values_;
+  std::vector<Port> inputs_, outputs_;
+  std::map<std::string, int, std::less<>> name_counters_;
+};
+
+// A deep copy (constants share their bytes).
+Graph clone(const Graph& graph);
+
+}  // namespace intaglio::ir
