@@ -34,6 +34,7 @@ struct Type {
   Dims shape;
   friend bool operator==(const Type&, const Type&) = default;
 };
+using intaglio::to_string;
 std::string to_string(const Type& type);  // "f32[batch, seq, 768]"
 
 struct OperandSchema {

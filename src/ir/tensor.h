@@ -14,6 +14,8 @@
 
 namespace intaglio::ir {
 
+using intaglio::to_string;
+
 // A dense row-major tensor whose bytes somebody else keeps alive (`owner`: a MappedFile, a Buffer, a vector). Cheap to
 // copy, immutable, safe to share between threads. Data is little endian and possibly unaligned: read elements with
 // memcpy (load<T>) or ask for aligned_copy().
