@@ -1,0 +1,92 @@
+// A prepared op: kernel chosen, weights packed. Immutable, shared by threads and callers; all state of a run lives in the
+// caller's context (bindings, arena, scratch). Runs SPMD: every thread of a region calls run() with its own index.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/shape.h"
+
+namespace intaglio::ops {
+
+// A concrete operand of one binding.
+struct Operand {
+  DType dtype = DType::f32;
+  Shape shape;
+};
+
+struct BindRequest {
+  std::span<const Operand> inputs;             // absent optional operands are left out by the family's own rules
+  std::span<const Operand> outputs;
+  std::span<const std::int64_t> params;        // values of symbolic attributes, in the family's documented order
+  int threads = 1;                             // the thread count of the region; results must not depend on it
+};
+
+// The loop structure of one concrete problem. Immutable after bind.
+class Binding {
+ public:
+  virtual ~Binding() = default;
+  std::size_t thread_scratch_bytes = 0;  // per thread, 64-byte aligned, contents undefined
+  std::size_t shared_scratch_bytes = 0;  // once, 64-byte aligned, contents undefined
+  int phases = 1;                        // run() is called for phase 0, 1, ...; a barrier separates phases
+  std::string blocking;                  // "Mc=96 Kc=384 Nc=3072, split N by 2": for explain
+  double flops = 0;                      // of one run; for rooflines
+  double bytes = 0;                      // of memory touched at least once
+};
+
+struct RunArgs {
+  const void* const* inputs = nullptr;  // 64-byte aligned unless they are user inputs (then aligned to the element) or
+                                        // constants mapped from a file (64-byte aligned in plans)
+  void* const* outputs = nullptr;
+  std::byte* thread_scratch = nullptr;
+  std::byte* shared_scratch = nullptr;
+};
+
+struct Worker {
+  int index = 0;  // 0 .. count-1
+  int count = 1;  // may be less than BindRequest::threads (a contested pool runs with 1), never more
+  int phase = 0;
+};
+
+// Data-dependent outcomes of a run. Everything else was excluded when binding.
+enum class RunStatus : std::uint8_t { ok, index_out_of_range };
+
+class PreparedOp {
+ public:
+  virtual ~PreparedOp() = default;
+  // Cheap (microseconds), may allocate. Errors: shapes that the op cannot run (usage, naming the operand), a dim product
+  // that overflows. Zero-length dims are legal.
+  virtual Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const = 0;
+  // Precondition: `binding` came from this op's bind, args match it. Never throws, allocates, locks or logs. All threads
+  // of the region call it; work is split statically by worker.index; threads without work return at once.
+  virtual RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept = 0;
+  // May the executor let output 0 share the memory of input `index` (equal byte sizes are the executor's check)?
+  virtual bool may_run_in_place(std::size_t /*index*/) const { return false; }
+
+  struct Facts {
+    std::string kernel;    // the row's name, "f32_6x64_1x16_avx512"
+    std::string isa;       // "avx512"
+    std::string epilogue;  // "bias, gelu, residual"
+  };
+  virtual Facts facts() const = 0;
+};
+
+// The half-open range of `total` items that a worker owns when work comes in grains of `grain` items; contiguous,
+// balanced to within one grain, a pure function of its arguments.
+struct Range {
+  std::int64_t begin = 0, end = 0;
+};
+constexpr Range share_of(std::int64_t total, std::int64_t grain, const Worker& worker) {
+  const std::int64_t grains = (total + grain - 1) / grain;
+  const std::int64_t low = grains * worker.index / worker.count * grain;
+  const std::int64_t high = grains * (worker.index + 1) / worker.count * grain;
+  return {low < total ? low : total, high < total ? high : total};
+}
+
+}  // namespace intaglio::ops
