@@ -1,9 +1,12 @@
 # The compile flags of each ISA level, keyed by the token that a kernel's file name carries:
 # kernels/<family>/x86_<isa>[_<what>].cc. The names are those of src/base/isa.inc. Everything else is x86-64-v2.
 set(INTAGLIO_ISA_FLAGS_sse42 -march=x86-64-v2)
-set(INTAGLIO_ISA_FLAGS_avx2 -march=x86-64-v2 -mavx2 -mfma -mf16c -mbmi -mbmi2)
+# No contraction by the compiler: a fused multiply-add is written where it is meant, so that mul and add round as the
+# framework's separate operations do, on every level.
+set(INTAGLIO_ISA_FLAGS_avx2 -march=x86-64-v2 -ffp-contract=off -mavx2 -mfma -mf16c -mbmi -mbmi2)
 set(INTAGLIO_ISA_FLAGS_avx_vnni ${INTAGLIO_ISA_FLAGS_avx2} -mavxvnni)
-set(INTAGLIO_ISA_FLAGS_avx512 ${INTAGLIO_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mprefer-vector-width=512)
+# GCC 12's own AVX-512 headers set off -Wmaybe-uninitialized: https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105593
+set(INTAGLIO_ISA_FLAGS_avx512 ${INTAGLIO_ISA_FLAGS_avx2} -Wno-maybe-uninitialized -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mprefer-vector-width=512)
 set(INTAGLIO_ISA_FLAGS_avx512_vnni ${INTAGLIO_ISA_FLAGS_avx512} -mavx512vnni -mavx512vbmi)
 set(INTAGLIO_ISA_FLAGS_avx512_bf16 ${INTAGLIO_ISA_FLAGS_avx512} -mavx512bf16)
 set(INTAGLIO_ISA_FLAGS_avx512_fp16 ${INTAGLIO_ISA_FLAGS_avx512} -mavx512fp16)
