@@ -1,0 +1,93 @@
+# Sourced by ./dev: messages, and the installation of what is missing.
+# shellcheck shell=bash
+
+export JOBS=${DEV_JOBS:-$(nproc)}
+PYTHON=
+
+say() { printf '%s\n' "dev: $*" >&2; }
+die() {
+  say "error: $*"
+  exit 1
+}
+die_usage() {
+  say "error: $* (./dev help)"
+  exit 2
+}
+
+record() {  # stage passed failed skipped: one line that .ci/run adds up
+  mkdir -p build/summary
+  printf '%s %s %s\n' "$2" "$3" "$4" >"build/summary/$1.txt"
+}
+
+list_scripts() {  # folder: the names of its Python scripts
+  local file
+  for file in "$1"/*.py; do
+    [[ -f $file ]] && basename "$file" .py
+  done | paste -sd' '
+}
+
+as_root() {
+  if [[ $(id -u) -eq 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "not root and no sudo; run as root: $*"
+  fi
+}
+
+install_debian() {  # groups of tools/debian-packages.txt
+  local group package missing=()
+  command -v dpkg-query >/dev/null || return 0 # another distribution: the build says what it lacks
+  while read -r group package; do
+    [[ $group == \#* || -z $group ]] && continue
+    [[ " $* " == *" $group "* ]] || continue
+    [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) == "install ok installed" ]] ||
+      missing+=("$package")
+  done <tools/debian-packages.txt
+  [[ ${#missing[@]} -eq 0 ]] && return 0
+  [[ -z ${DEV_NO_INSTALL:-} ]] || die "missing Debian packages: ${missing[*]}"
+  say "installing Debian packages: ${missing[*]}"
+  # One package source that is down must not stop the others; a package that cannot be had fails below.
+  as_root apt-get update -q >&2 || say "warning: apt-get update had errors, going on with what it has"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+}
+
+need_python() {  # base | torch: sets PYTHON to the virtual environment, with that lock installed
+  local kind=$1 venv=.cache/venv lock stamp
+  lock=tests/models/requirements-$kind.txt
+  stamp=$venv/.lock-$kind
+  [[ -f $lock ]] || die "$lock is missing"
+  install_debian python
+  PYTHON=$ROOT/$venv/bin/python
+  # The torch lock includes the base lock, so its stamp covers both.
+  if [[ -x $PYTHON ]] && cat tests/models/requirements-*.txt | cmp -s - "$stamp"; then
+    return 0
+  fi
+  [[ -z ${DEV_NO_INSTALL:-} ]] || die "$venv does not hold $lock"
+  say "installing Python packages of $lock into $venv"
+  [[ -x $PYTHON ]] || python3 -m venv "$venv"
+  [[ $kind != torch ]] || warn_of_cuda "$lock"
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$lock" >&2
+  cat tests/models/requirements-*.txt >"$stamp"
+}
+
+warn_of_cuda() {  # lock: a CUDA build of PyTorch is gigabytes that a CPU project never uses
+  local report gpu
+  report=$(mktemp)
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check --dry-run --report "$report" -r "$1" >&2 || return 0
+  gpu=$("$PYTHON" - "$report" <<'PY'
+import json, sys
+names = [item["metadata"]["name"].lower() for item in json.load(open(sys.argv[1]))["install"]]
+print(" ".join(sorted(n for n in names if n.startswith(("nvidia-", "cuda-", "triton")))))
+PY
+  )
+  rm -f "$report"
+  [[ -n $gpu ]] || return 0
+  say "warning: the package index in use would install a CUDA build of PyTorch (several GB): $gpu"
+  say "warning: the CPU build is enough; point PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS at one that has it"
+  if [[ -t 0 && -z ${CI:-} ]]; then
+    say "going on in 15 seconds (Ctrl-C stops)"
+    sleep 15
+  fi
+}

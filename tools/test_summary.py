@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Adds up what a test run did: cases passed, failed, skipped, and the reason of every skip.
+
+    test_summary.py --stage test --write build/summary/test.txt build/release/test-results
+    test_summary.py --total build/summary --failed-stages "lint demo"
+
+A run's folder holds ctest.junit.xml (one entry per ctest test) and, for gtest programs, NAME.xml (one entry per case).
+A test without a report of its own counts as one case. A run in which nothing ran fails.
+"""
+import argparse
+import collections
+import pathlib
+import re
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+
+Counts = collections.namedtuple("Counts", "passed failed skipped reasons")
+
+
+def read_cases(path):
+    """Counts of one gtest or pytest (JUnit) XML report, or None when it is absent or torn."""
+    try:
+        root = ET.parse(path).getroot()
+    except (OSError, ET.ParseError):
+        return None
+    passed = failed = 0
+    reasons = []
+    for case in root.iter("testcase"):
+        name = f'{case.get("classname", "")}.{case.get("name", "")}'.strip(".")
+        skip = case.find("skipped")
+        if case.get("status") == "notrun" and case.get("result") == "suppressed":
+            reasons.append((name, "disabled"))
+        elif case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif skip is not None or case.get("result") == "skipped":
+            text = (skip.get("message") or skip.text or "") if skip is not None else ""
+            # gtest puts "file:line" on the first line and the reason after it.
+            lines = [l for l in text.strip().splitlines() if l and not re.match(r"^\S+\.(cc|h):\d+$", l.strip())]
+            reasons.append((name, " ".join(lines).strip() or "no reason given"))
+        else:
+            passed += 1
+    return Counts(passed, failed, len(reasons), reasons)
+
+
+def read_run(folder):
+    junit = ET.parse(folder / "ctest.junit.xml").getroot()
+    passed = failed = skipped = 0
+    reasons = []
+    for test in junit.iter("testcase"):
+        name = test.get("name")
+        counts = read_cases(folder / f"{name}.xml")
+        test_failed = test.find("failure") is not None or test.get("status") == "fail"
+        test_skipped = test.find("skipped") is not None
+        if counts is None:
+            counts = Counts(0 if test_failed or test_skipped else 1, 0, 1 if test_skipped else 0,
+                            [(name, test.find("skipped").get("message") or "skipped")] if test_skipped else [])
+        if test_failed and counts.failed == 0:
+            # It crashed, timed out or left no report: one failure even if no case says so.
+            counts = counts._replace(failed=1)
+        passed += counts.passed
+        failed += counts.failed
+        skipped += counts.skipped
+        reasons += [(f"{name}: {case}" if case != name else name, why) for case, why in counts.reasons]
+    return Counts(passed, failed, skipped, reasons)
+
+
+def print_reasons(reasons):
+    by_reason = collections.defaultdict(list)
+    for case, why in reasons:
+        by_reason[why].append(case)
+    for why, cases in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        print(f"skipped {len(cases):4d}: {why}")
+        for case in cases[:3]:
+            print(f"              {case}")
+        if len(cases) > 3:
+            print(f"              … and {len(cases) - 3} more")
+
+
+def verdict(counts):
+    print(f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
+    if counts.passed + counts.failed == 0:
+        print("nothing ran: that is a failure", file=sys.stderr)
+        return 1
+    return 1 if counts.failed else 0
+
+
+def total(folder, failed_stages):
+    sums = [0, 0, 0]
+    for path in sorted(pathlib.Path(folder).glob("*.txt")):
+        values = [int(v) for v in path.read_text().split()]
+        print(f"{path.stem:8} {values[0]} passed, {values[1]} failed, {values[2]} skipped")
+        if path.stem in failed_stages:
+            if values[1] == 0:
+                values[1] = 1
+            failed_stages.remove(path.stem)
+        sums = [a + b for a, b in zip(sums, values)]
+    for stage in failed_stages:
+        print(f"{stage:8} failed before it could count")
+        sums[1] += 1
+    return verdict(Counts(*sums, []))
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "ctest.junit.xml").write_text(
+            '<testsuite><testcase name="a" status="run"/><testcase name="b" status="fail"><failure/></testcase>'
+            '<testcase name="c" status="run"/></testsuite>')
+        (folder / "a.xml").write_text(
+            '<testsuites><testsuite><testcase name="x" classname="A" result="completed"/>'
+            '<testcase name="y" classname="A" result="skipped"><skipped message="a.cc:3&#x0A;no AMX here"/></testcase>'
+            "</testsuite></testsuites>")
+        got = read_run(folder)
+        assert got[:3] == (2, 1, 1), got
+        assert got.reasons == [("a: A.y", "no AMX here")], got.reasons
+        (folder / "torn.xml").write_text("<testsuites>")
+        assert read_cases(folder / "torn.xml") is None
+    assert verdict(Counts(0, 0, 3, [])) == 1
+    print("test_summary: self-test ok")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=pathlib.Path)
+    parser.add_argument("--stage")
+    parser.add_argument("--write", type=pathlib.Path)
+    parser.add_argument("--total")
+    parser.add_argument("--failed-stages", default="")
+    parser.add_argument("--self-test", action="store_true")
+    args = parser.parse_args()
+    if args.self_test:
+        return self_test()
+    if args.total:
+        return total(args.total, args.failed_stages.split())
+    counts = read_run(args.folder)
+    print_reasons(counts.reasons)
+    if args.write:
+        args.write.parent.mkdir(parents=True, exist_ok=True)
+        args.write.write_text(f"{counts.passed} {counts.failed} {counts.skipped}\n")
+    print(f"{args.stage}: ", end="")
+    return verdict(counts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
