@@ -1,6 +1,8 @@
 // Symbolic dimensions: polynomials with integer coefficients over named symbols and over opaque atoms floordiv, mod,
 // min and max. A flattened [B,S,H] gives M = B*S. Dims are values: immutable, comparable, hashable, printable.
 // The IR reasons with them; a plan evaluates them when a run binds its symbols.
+// What cannot be represented (a coefficient over 64 bits, an expression over the limits in dim_internal.h) becomes the
+// Dim floordiv(1, 0): it absorbs every operation on it and fails in evaluate. No operation here throws or overflows.
 #pragma once
 
 #include <compare>
@@ -33,7 +35,8 @@ class Dim {
  public:
   Dim() = default;  // 0
   Dim(std::int64_t value);  // NOLINT: a constant is a Dim
-  // Names are [A-Za-z_][A-Za-z0-9_.]*; frontends sanitise others (sanitise_symbol).
+  // Names are [A-Za-z_][A-Za-z0-9_.]*, at most 1024 characters; others go through sanitise_symbol, which can make two
+  // names one: a frontend that reads such names keeps its own table.
   static Dim symbol(std::string_view name);
 
   bool is_constant() const { return terms_.empty(); }
@@ -45,12 +48,14 @@ class Dim {
   friend Dim operator-(const Dim& a, const Dim& b);
   friend Dim operator*(const Dim& a, const Dim& b);
   // Exact simplifications where they can be proved without ranges: (64*s)/64 = s, x/1 = x, x mod 1 = 0,
-  // floordiv(64*s + 3, 64) = s. Division by the constant 0 is kept as an atom and fails at evaluation.
+  // floordiv(64*s + 3, 64) = s, floordiv(s - 1, 2) = floordiv(s + 1, 2) - 1. A factor that cancels is taken as
+  // non-zero: floordiv(b*s, b) = s. Division by the constant 0 is kept as an atom and fails at evaluation.
   static Dim floordiv(const Dim& a, const Dim& b);  // rounds towards minus infinity (Python's //)
   static Dim mod(const Dim& a, const Dim& b);       // sign of the divisor (Python's %)
   static Dim min(const Dim& a, const Dim& b);
   static Dim max(const Dim& a, const Dim& b);
-  // a / b if the division is provably exact (polynomial division by a monomial or equal factors), else nullopt.
+  // a / b if the division is provably exact (long division of polynomials), else nullopt; also for b = 0. As above, a
+  // symbolic b is taken as non-zero.
   static std::optional<Dim> exact_div(const Dim& a, const Dim& b);
 
   // Structural equality of canonical forms: true means equal for every binding; false means "not proved".
@@ -92,6 +97,10 @@ struct DimAtom {
   Kind kind = Kind::symbol;
   std::string name;  // symbol only
   Dim a, b;          // functions only
+  // Filled when the atom is made.
+  std::uint32_t size = 1;   // atoms in the written-out expression
+  std::uint32_t depth = 0;  // nesting of functions
+  std::size_t hash = 0;
 };
 
 using Dims = std::vector<Dim>;
@@ -102,7 +111,14 @@ Dims constant_dims(std::span<const std::int64_t> dims);
 Dim element_count(std::span<const Dim> dims);
 // All constant? Then their values.
 std::optional<std::vector<std::int64_t>> constant_values(std::span<const Dim> dims);
+// Equal Dims have equal hashes. For hash tables inside one process: not stable across builds.
+std::size_t hash_of(const Dim& d);
 // Makes any text a legal symbol name ("past_seq + 1" -> "past_seq_1"); the empty text becomes "d".
 std::string sanitise_symbol(std::string_view text);
 
 }  // namespace intaglio
+
+template <>
+struct std::hash<intaglio::Dim> {
+  std::size_t operator()(const intaglio::Dim& d) const { return intaglio::hash_of(d); }
+};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ struct EnvOptions {
 // Reads the process environment. Errors (usage): an unknown value, with the list of legal ones; an unknown variable
 // that begins with INTAGLIO_, with a "did you mean".
 Result<EnvOptions> read_environment();
+// The same on given entries "NAME=value"; an empty value counts as not set.
+Result<EnvOptions> parse_environment(std::span<const std::string> entries);
 
 struct EnvVariable {
   std::string name, value, meaning;
