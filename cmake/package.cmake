@@ -25,3 +25,16 @@ install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/THIRD_PARTY.md
 if(TARGET intaglio_cli)
   install(TARGETS intaglio_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT intaglio)
 endif()
+
+file(GLOB example CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/classify/*.cc)
+if(NOT INTAGLIO_TESTS OR INTAGLIO_SANITIZE)
+  return()
+endif()
+if(NOT example)
+  message(STATUS "intaglio: the install test is off (examples/classify has no sources)")
+  return()
+endif()
+add_test(NAME install
+         COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
+                 -DWORK=${CMAKE_BINARY_DIR}/install-test -P ${CMAKE_SOURCE_DIR}/cmake/install_test.cmake)
+set_tests_properties(install PROPERTIES LABELS slow TIMEOUT 600)

@@ -131,3 +131,20 @@ function(intaglio_tests_of folder)
   endif()
   intaglio_register_tests(cross cross_test "${tests}" ${threaded})
 endfunction()
+
+# Tests written in Python: tests/**/*_test.py, each one ctest test `py.<name>` with the label `slow`. They run in the
+# virtual environment that `./dev test` prepares, get `--tool <path of intaglio>`, and exit with 77 to skip.
+function(intaglio_python_tests folder)
+  file(GLOB_RECURSE scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.py)
+  if(NOT INTAGLIO_TESTS OR INTAGLIO_SANITIZE OR NOT scripts)
+    return()
+  endif()
+  foreach(script ${scripts})
+    get_filename_component(name ${script} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    add_test(NAME py.${name} COMMAND ${CMAKE_SOURCE_DIR}/.cache/venv/bin/python ${script}
+                                     --tool ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/intaglio)
+    set_tests_properties(py.${name} PROPERTIES LABELS "slow;python" TIMEOUT 1800 SKIP_RETURN_CODE 77
+                                               WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  endforeach()
+endfunction()
