@@ -50,7 +50,8 @@ install_debian() {  # groups of tools/debian-packages.txt
   say "installing Debian packages: ${missing[*]}"
   # One package source that is down must not stop the others; a package that cannot be had fails below.
   as_root apt-get update -q >&2 || say "warning: apt-get update had errors, going on with what it has"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2 ||
+    die "apt-get could not install: ${missing[*]}"
 }
 
 need_python() {  # base | torch: sets PYTHON to the virtual environment, with that lock installed
@@ -66,9 +67,10 @@ need_python() {  # base | torch: sets PYTHON to the virtual environment, with th
   fi
   [[ -z ${DEV_NO_INSTALL:-} ]] || die "$venv does not hold $lock"
   say "installing Python packages of $lock into $venv"
-  [[ -x $PYTHON ]] || python3 -m venv "$venv"
+  # Explicit `|| die`: callers may run this where `set -e` does not reach.
+  [[ -x $PYTHON ]] || python3 -m venv "$venv" || die "python3 -m venv failed"
   [[ $kind != torch ]] || warn_of_cuda "$lock"
-  "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$lock" >&2
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$lock" >&2 || die "pip could not install $lock"
   cat tests/models/requirements-*.txt >"$stamp"
 }
 
