@@ -117,7 +117,7 @@ Wide floor_quotient(Wide a, Wide b) {
 
 // The divisor without 0: there the evaluation fails and has no value to bound.
 Interval without_zero(Interval b) {
-  if (b.lo == 0) b.lo = std::min<Wide>(1, std::max<Wide>(b.hi, 1));
+  if (b.lo == 0) b.lo = 1;
   if (b.hi == 0) b.hi = -1;
   return b;
 }

@@ -54,8 +54,9 @@ Split split_by_monomial(const Dim& a, const Term& divisor) {
   std::vector<Term> quotient, rest;
   for (const Term& term : a.terms()) {
     auto factors = divide_monomials(term.factors, divisor.factors);
-    const bool divisible = divisor.coefficient != -1 && term.coefficient % divisor.coefficient == 0;
-    if (factors && divisible) {
+    // INT64_MIN / -1 would overflow; it stays in the rest.
+    const bool divides = term.coefficient != INT64_MIN && term.coefficient % divisor.coefficient == 0;
+    if (factors && divides) {
       quotient.push_back(Term{term.coefficient / divisor.coefficient, std::move(*factors)});
     } else {
       rest.push_back(term);
@@ -177,7 +178,7 @@ Dim extremum(Kind kind, const Dim& a, const Dim& b) {
     if (atom->a.is_constant()) return extremum(kind, extremum(kind, atom->a, *y), atom->b);
     if (atom->b.is_constant()) return extremum(kind, atom->a, extremum(kind, atom->b, *y));
   }
-  return b < a ? function(kind, b, a) : function(kind, a, b);
+  return a < b ? function(kind, b, a) : function(kind, a, b);
 }
 
 }  // namespace
