@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,7 @@ using Attr = std::variant<std::int64_t, double, bool, std::string, DType, Ints, 
 
 enum class AttrKind : std::uint8_t { integer, floating, boolean, string, dtype, ints, dim, dims };
 inline AttrKind kind_of(const Attr& attr) { return static_cast<AttrKind>(attr.index()); }
+std::string_view name_of(AttrKind kind);  // as in schemas
 
 class Attrs {
  public:

@@ -20,6 +20,7 @@ namespace intaglio::ir {
 
 class Graph;
 class Node;
+Graph clone(const Graph& graph);
 
 // Where a node came from: the ONNX node's name, or the Python source line that a .pt2 carries. Passes merge origins of
 // what they fuse ("a; b").
@@ -52,6 +53,7 @@ class Value {
 
  private:
   friend class Graph;
+  friend Graph clone(const Graph& graph);
   std::string name_;
   Type type_;
   Node* producer_ = nullptr;
@@ -75,6 +77,7 @@ class Node {
 
  private:
   friend class Graph;
+  friend Graph clone(const Graph& graph);
   Op op_{};
   std::vector<Value*> inputs_;
   std::vector<Value*> outputs_;
@@ -90,6 +93,7 @@ struct NodeSpec {
   Attrs attrs;
   Origin origin;
   std::string name_hint;  // for the output values; the op's name if empty
+  std::vector<std::string> output_names;  // one hint per output, instead of name_hint; may be empty
 };
 
 // A named end of the graph. `name` is what users see ("last_hidden_state"), independent of the value's name.
@@ -111,7 +115,9 @@ class Graph {
   std::vector<DimGuard> guards;  // equalities that a binding must satisfy
 
   // ---- building
-  Value* add_input(std::string_view port_name, Type type);
+  // Symbols of types and attributes that are not in `symbols` yet are declared with the default range. Value names are
+  // made unique, and legal for the text form, from the hints ("a/b" -> "a_b"); a free legal hint is taken as it is.
+  Value* add_input(std::string_view port_name, Type type, std::string_view name_hint = {});
   Value* add_constant(Tensor tensor, std::string_view name_hint = "c");
   // Completes attributes, infers types (recording guards) and inserts before `before` (nullptr: at the end).
   // Precondition: inputs are defined before that point. Errors: whatever complete_attrs and infer report, with origin.
@@ -119,6 +125,7 @@ class Graph {
   // The same for ops with one output.
   Result<Value*> add1(NodeSpec spec, Node* before = nullptr);
   void add_output(std::string_view port_name, Value* value);
+  void add_guard(DimGuard guard);  // nothing if the same pair (in either order) is already there
 
   // ---- rewriting
   void replace_all_uses(Value* from, Value* to);  // outputs of the graph included
@@ -140,14 +147,20 @@ class Graph {
   std::size_t constant_bytes() const;                    // distinct owners of constants counted once per value
 
  private:
+  friend Graph clone(const Graph& graph);
   Value* new_value(std::string_view name_hint, Type type);
   std::string unique_name(std::string_view hint);
+  void declare_symbols(const Dims& dims);
+  void declare_symbols(const Attrs& attrs);
 
   std::list<Node> nodes_;
   std::list<Value> values_;
   std::vector<Port> inputs_, outputs_;
   std::map<std::string, int, std::less<>> name_counters_;
 };
+
+// May this be the name of a value in the text form? [A-Za-z0-9_.]+
+bool is_value_name(std::string_view name);
 
 // A deep copy (constants share their bytes).
 Graph clone(const Graph& graph);

@@ -70,6 +70,9 @@ struct DimGuard {
 struct InferContext {
   std::vector<DimGuard>* guards = nullptr;  // may be null: then unprovable equality is an error
   std::string origin;
+  // Declared ranges, to prove bounds with (may be null: every symbol is >= 0). They decide only which guards are
+  // needed, never a type.
+  const SymbolRanges* ranges = nullptr;
 };
 
 // Output types from input types (nullptr: absent optional operand) and attributes (defaults filled in). Checks dtypes,
