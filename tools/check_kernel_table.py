@@ -26,8 +26,10 @@ def file_isa(path, tokens):
     return "scalar" if stem.split("_")[0] in ("scalar", "reference") else None
 
 
-def check_family(family, inc, sources, tokens):
-    """inc: text of kernels.inc or None; sources: {path: text} of the family's other files."""
+def check_family(family, inc, sources, tokens, others=()):
+    """inc: text of kernels.inc or None; sources: {path: text} of the family's other files; others: of the whole room,
+    since one benchmark may serve several families."""
+    others = dict(others)
     where = f"src/kernels/{family}"
     if inc is None:
         return [f"{where}: has no kernels.inc"]
@@ -58,10 +60,11 @@ def check_family(family, inc, sources, tokens):
             parts = NAME.match(match.group(1))
             if parts and parts["isa"] in tokens and match.group(1) not in names:
                 findings.append(f"{path}: {match.group(1)} has no row in {where}/kernels.inc")
+    tables = {array for text in sources.values() if "kernels.inc" in text
+              for array in re.findall(r"\b(k[A-Z]\w*)\[\]", text)} | {f"{family}/kernels.inc"}
     for kind in ("test", "bench"):
-        loops = [p for p, text in sources.items() if p.endswith(f"_{kind}.cc")
-                 and re.search(r"kernels\.inc|kKernels|kKernelCount|\b\w*[kK]ernels?\(\)|\w+_table\b|\bk\w*Kernels\b", text)]
-        if not loops:
+        if not any(name in text for path, text in {**others, **sources}.items() if path.endswith(f"_{kind}.cc")
+                   for name in tables):
             findings.append(f"{where}: no *_{kind}.cc loops over the table")
     return findings
 
@@ -70,6 +73,7 @@ def self_test():
     tokens = ["scalar", "avx2", "avx512", "avx512_vnni"]
     inc = "INTAGLIO_K(gemm_f32_6x16x1_1x16x1_avx2, avx2, f32)\n"
     tree = {"f/x86_avx2_f32.cc": "void gemm_f32_6x16x1_1x16x1_avx2(const Args& args) {}",
+            "f/table.h": 'extern const Row kKernels[]; #include "kernels/f/kernels.inc"',
             "f/f_test.cc": "for (auto& k : kKernels) {}", "f/f_bench.cc": '#include "kernels/f/kernels.inc"'}
     assert not check_family("f", inc, tree, tokens), check_family("f", inc, tree, tokens)
     assert check_family("f", None, tree, tokens)
@@ -93,9 +97,10 @@ def main():
         parts = path.split("/")
         if len(parts) > 3:
             families.setdefault(parts[2], {})[path] = (ROOT / path).read_text(encoding="utf-8")
+    room = {path: text for sources in families.values() for path, text in sources.items()}
     for family, sources in sorted(families.items()):
         inc = sources.pop(f"src/kernels/{family}/kernels.inc", None)
-        findings += check_family(family, inc, sources, tokens)
+        findings += check_family(family, inc, sources, tokens, room)
     if not families:
         findings.append("src/kernels: no families")
     return report("check_kernel_table", findings)

@@ -39,7 +39,7 @@ cmd_lint() {
   lint_step format lint_format
   lint_step shellcheck lint_shell
   lint_step python-syntax lint_python
-  for script in check_includes check_kernel_table check_sizes check_words check_third_party; do
+  for script in check_includes check_kernel_table check_pass_table check_sizes check_words check_third_party; do
     lint_step "$script" lint_script "$script"
   done
   lint_step check_isa_objects lint_script check_isa_objects build/release

@@ -19,13 +19,6 @@ record() {  # stage passed failed skipped: one line that .ci/run adds up
   printf '%s %s %s\n' "$2" "$3" "$4" >"build/summary/$1.txt"
 }
 
-list_scripts() {  # folder: the names of its Python scripts
-  local file
-  for file in "$1"/*.py; do
-    [[ -f $file ]] && basename "$file" .py
-  done | paste -sd' '
-}
-
 as_root() {
   if [[ $(id -u) -eq 0 ]]; then
     "$@"

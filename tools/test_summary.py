@@ -30,7 +30,7 @@ def read_cases(path):
         name = f'{case.get("classname", "")}.{case.get("name", "")}'.strip(".")
         skip = case.find("skipped")
         if case.get("status") == "notrun" and case.get("result") == "suppressed":
-            reasons.append((name, "disabled"))
+            reasons.append((name, "disabled: a case for running by hand (--gtest_also_run_disabled_tests)"))
         elif case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skip is not None or case.get("result") == "skipped":
