@@ -1,4 +1,4 @@
-"""The models of the tests and benchmarks. Structures are public configurations, written out here: nothing is looked up."""
+"""The models of the tests and benchmarks. Structures are public configurations, written out: nothing is looked up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ Shape = tuple[int, int]
 # Batch and sequence lengths of the test models; a shape with more than one row gets padded rows.
 TEST_SHAPES: tuple[Shape, ...] = ((1, 1), (1, 7), (1, 32), (1, 128), (1, 512), (3, 1), (3, 7), (3, 32), (3, 128))
 BENCH_SHAPES: tuple[Shape, ...] = ((1, 8), (1, 32), (1, 128), (1, 512), (2, 16))
+
+# The case with a row in which every position is masked.
+ALL_MASKED = "b2_s5_masked"
 
 ALL_FORMS = ("op18.onnx", "op20.onnx", "op23.onnx", "training.pt2", "inference.pt2", "core.pt2")
 BENCH_FORMS = ("op20.onnx", "training.pt2", "inference.pt2")

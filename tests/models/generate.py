@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Makes the models of the tests and benchmarks: same files every time, no model hub, nothing done twice.
 
-    generate.py                  the group `test` (two-layer models, MiniLM, the classifier)
-    generate.py bench bert-2     a group and a single model
-    generate.py --list           what there is
+generate.py                  the group `test` (two-layer models, MiniLM, the classifier)
+generate.py bench bert-2     a group and a single model
+generate.py --list           what there is
 """
 
 from __future__ import annotations

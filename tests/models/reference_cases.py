@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from catalogue import Shape, Spec
+from catalogue import ALL_MASKED, Shape, Spec
 
 
 def _lengths_mask(shape: Shape, generator: np.random.Generator) -> np.ndarray:
@@ -23,7 +23,7 @@ def _lengths_mask(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def make_inputs(spec: Spec, shape: Shape, vocabulary: int, pad: int, padded: bool) -> dict[str, np.ndarray]:
-    """Seeded token ids (special ids avoided) and the mask; masked positions hold the padding id, as a tokenizer writes."""
+    """Seeded token ids (special ids avoided) and the mask; masked positions hold the padding id."""
     generator = np.random.default_rng([shape[0], shape[1], int(padded)])
     ids = generator.integers(1000, vocabulary, size=shape, dtype=np.int64)
     if not spec.with_mask:
@@ -48,6 +48,9 @@ def case_inputs(spec: Spec, vocabulary: int, pad: int) -> dict[str, dict[str, np
         cases[f"b{batch}_s{sequence}"] = make_inputs(spec, (batch, sequence), vocabulary, pad, False)
     if spec.with_mask:
         cases["b1_s32_pad"] = make_inputs(spec, (1, 32), vocabulary, pad, True)
+        # Nothing to attend to in the second row: PyTorch's attention answers 0 there.
+        cases[ALL_MASKED] = make_inputs(spec, (2, 5), vocabulary, pad, False)
+        cases[ALL_MASKED]["attention_mask"][1] = 0
     return cases
 
 
