@@ -46,6 +46,8 @@ class Candidate {
   virtual ~Candidate() = default;
   virtual std::string_view name() const = 0;    // "intaglio.linear_f32"
   virtual std::string_view family() const = 0;  // of the descriptors it looks at
+  // A default-constructed descriptor of the family, to read fields into.
+  virtual std::unique_ptr<Descriptor> make_descriptor() const;
   // nullopt: yes; else why not, for people ("needs avx512_vnni").
   virtual std::optional<std::string> refuses(const Descriptor& descriptor, const Target& target) const = 0;
   // Packs the constant operands, in the family's documented order (absent ones: data == nullptr). Everything that depends

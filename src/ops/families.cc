@@ -50,6 +50,8 @@ std::unique_ptr<Descriptor> make_descriptor(std::string_view family) {
   return nullptr;
 }
 
+std::unique_ptr<Descriptor> Candidate::make_descriptor() const { return ops::make_descriptor(family()); }
+
 PackCounters pack_counters() { return {packs.load(), packed_bytes.load()}; }
 
 void count_pack(std::size_t bytes) {

@@ -1,0 +1,192 @@
+// Before:  %s = matmul(%q * a, transpose(%k) * b) * c        (any of the scales may be missing)
+//          %m = add(%s, %mask)   or  where(%mask, %s, -inf or the lowest value)   or  where(%mask, -inf, %s)
+//          %p = softmax(%m) over the last axis
+//          %p = where(isnan(%p), 0, %p)                       (ONNX exports of ATen's attention; may be missing)
+//          %p = where(not any(not (%m == -inf)), 0, %p)       (core ATen; may be missing)
+//          %y = matmul(%p, %v)
+// After:   %y = attention(%q, %k, %v, %mask) {layout="bhsd", scale=a*b*c, safe}
+// Operands of rank 3 ([batch*heads, seq, d]) become rank 4 with one head. `safe` is set where the graph turns the NaN rows of
+// a fully masked query into zeros. Such guards also hide NaN that come from the data; attention lets those through.
+#include <cmath>
+
+#include "passes/rewrite.h"
+
+namespace intaglio::passes {
+
+Result<int> recognise_attention(ir::Graph& graph, PassContext& context);
+
+namespace {
+
+constexpr std::string_view kPattern = "attention";
+
+bool is_lowest(const ir::Value* value) {
+  const auto splat = splat_value(value);
+  return splat && (*splat == -INFINITY || *splat <= -3.3e38);
+}
+
+struct Probabilities {
+  const ir::Node* softmax = nullptr;
+  bool safe = false;
+};
+
+// not any(not (scores == -inf)) over the last axis: "no key is visible".
+bool is_nothing_visible(const ir::Value* value, const ir::Value* scores) {
+  const ir::Node* outer = made_by(value, ir::Op::logical_not);
+  const ir::Node* any = outer == nullptr ? nullptr : made_by(outer->input(0), ir::Op::reduce);
+  if (any == nullptr || any->attrs().s("kind") != "any") return false;
+  const ir::Node* visible = made_by(any->input(0), ir::Op::logical_not);
+  const ir::Node* compare = visible == nullptr ? nullptr : made_by(visible->input(0), ir::Op::eq);
+  const ir::Node* differs = made_by(any->input(0), ir::Op::ne);
+  if (compare == nullptr) compare = differs;
+  return compare != nullptr && compare->input(0) == scores && is_lowest(compare->input(1));
+}
+
+// softmax, or softmax with its NaN rows replaced by zeros.
+Probabilities match_probabilities(const ir::Value* value) {
+  if (const ir::Node* softmax = made_by(value, ir::Op::softmax)) return {softmax, false};
+  const ir::Node* where = made_by(value, ir::Op::where);
+  if (where == nullptr || splat_value(where->input(1)) != 0.0) return {};
+  const ir::Node* softmax = made_by(where->input(2), ir::Op::softmax);
+  if (softmax == nullptr) return {};
+  const ir::Node* isnan = made_by(where->input(0), ir::Op::isnan);
+  if (isnan != nullptr && isnan->input(0) == softmax->output()) return {softmax, true};
+  if (is_nothing_visible(where->input(0), softmax->input(0))) return {softmax, true};
+  return {};
+}
+
+struct Scores {
+  ir::Node* product = nullptr;  // matmul(q, k^T)
+  ir::Value* mask = nullptr;
+  bool inverted = false;  // the mask says which keys to drop
+  double scale = 1;
+};
+
+// Scales between `value` and the product below it.
+ir::Node* peel_scales(ir::Value* value, double& scale) {
+  while (const auto scaled = match_scale(value)) {
+    scale *= scaled->factor;
+    value = scaled->x;
+  }
+  return made_by(value, ir::Op::matmul);
+}
+
+std::optional<Scores> match_scores(ir::Value* value) {
+  Scores scores;
+  if ((scores.product = peel_scales(value, scores.scale)) != nullptr) return scores;
+  if (const ir::Node* add = made_by(value, ir::Op::add)) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      scores.scale = 1;
+      scores.product = peel_scales(add->input(i), scores.scale);
+      scores.mask = add->input(1 - i);
+      if (scores.product != nullptr && same_shape(add->input(i), value)) return scores;
+    }
+    return std::nullopt;
+  }
+  if (const ir::Node* where = made_by(value, ir::Op::where)) {
+    for (std::size_t keep = 1; keep <= 2; ++keep) {
+      scores.scale = 1;
+      scores.product = peel_scales(where->input(keep), scores.scale);
+      scores.mask = where->input(0);
+      scores.inverted = keep == 2;
+      if (scores.product != nullptr && is_lowest(where->input(3 - keep)) && same_shape(where->input(keep), value)) return scores;
+    }
+  }
+  return std::nullopt;
+}
+
+// Adds nodes before `before` and remembers the first error.
+class Editor {
+ public:
+  Editor(ir::Graph& graph, ir::Node& before) : graph_(graph), before_(before) {}
+  ir::Value* add(ir::Op op, ir::Value* x, ir::Attrs attrs) {
+    if (!status_ || x == nullptr) return x;
+    auto value = graph_.add1({op, {x}, std::move(attrs), before_.origin(), x->name(), {}}, &before_);
+    if (value) return *value;
+    status_ = fail(std::move(value).error());
+    return nullptr;
+  }
+  ir::Value* swap_last(ir::Value* x) {
+    ir::Ints perm;
+    for (int i = 0; i < x->rank(); ++i) perm.push_back(i);
+    std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+    return add(ir::Op::transpose, x, {{"perm", perm}});
+  }
+  // [n, s, d] to [n, 1, s, d]; a mask of rank 3 likewise, lower ranks broadcast anyway.
+  ir::Value* with_head(ir::Value* x) {
+    if (x == nullptr || x->rank() != 3) return x;
+    Dims shape = x->shape();
+    shape.insert(shape.begin() + 1, Dim(1));
+    return add(ir::Op::reshape, x, {{"shape", std::move(shape)}});
+  }
+  Status status() const { return status_; }
+
+ private:
+  ir::Graph& graph_;
+  ir::Node& before_;
+  Status status_;
+};
+
+// Why the operands cannot be an attention's, or empty. Shapes are those of matmul operands: q [.., Sq, D], kt [.., D, Sk].
+std::string_view unfit(const ir::Value* q, const ir::Value* kt, const ir::Value* v, const Scores& scores) {
+  const int rank = q->rank();
+  if (rank != 3 && rank != 4) return "the operands have neither rank 3 nor rank 4";
+  if (kt->rank() != rank || v->rank() != rank) return "the operands differ in rank";
+  if (q->dtype() != DType::f32 && q->dtype() != DType::f16 && q->dtype() != DType::bf16 && q->dtype() != DType::f64) return "the operands are not floating-point";
+  for (int axis = 0; axis + 2 < rank; ++axis) {
+    const auto a = static_cast<std::size_t>(axis);
+    if (q->shape()[a] != kt->shape()[a] || q->shape()[a] != v->shape()[a]) return "batch or heads of q, k and v are not provably equal";
+  }
+  if (scores.mask != nullptr && scores.mask->dtype() != DType::boolean && scores.mask->dtype() != q->dtype()) return "the mask is neither bool nor of the operands' dtype";
+  if (scores.mask != nullptr && scores.mask->rank() > rank) return "the mask has a higher rank than the scores";
+  return {};
+}
+
+Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
+  if (last.op() != ir::Op::matmul) return false;
+  const Probabilities probabilities = match_probabilities(last.input(0));
+  if (probabilities.softmax == nullptr) return false;
+  const auto miss = [&](std::string_view why) {
+    context.near_miss(kPattern, last, why);
+    return false;
+  };
+  const ir::Node& softmax = *probabilities.softmax;
+  if (softmax.attrs().b("log") || softmax.attrs().i("axis") != softmax.output()->rank() - 1) return miss("the softmax does not run over the last axis");
+  auto scores = match_scores(softmax.input(0));
+  if (!scores) return miss("the softmax is not of a scaled and masked product of two matrices");
+  ir::Value* q = scores->product->input(0);
+  ir::Value* kt = scores->product->input(1);
+  const auto peel = [&](ir::Value*& value) {
+    while (const auto scaled = match_scale(value)) {
+      scores->scale *= scaled->factor;
+      value = scaled->x;
+    }
+  };
+  peel(q);
+  peel(kt);
+  if (const auto why = unfit(q, kt, last.input(1), *scores); !why.empty()) return miss(why);
+
+  Editor edit(graph, last);
+  const bool ranked = q->rank() == 4;
+  ir::Value* mask = scores->mask;
+  if (scores->inverted) mask = edit.add(ir::Op::logical_not, mask, {});
+  std::vector<ir::Value*> inputs{edit.with_head(q), edit.with_head(edit.swap_last(kt)), edit.with_head(last.input(1)), edit.with_head(mask)};
+  INTAGLIO_CHECK(edit.status());
+  ir::Attrs attrs{{"scale", scores->scale}, {"safe", probabilities.safe}};
+  const ir::Origin origin = merge_origins({scores->product, probabilities.softmax, &last});
+  if (ranked) {
+    INTAGLIO_CHECK(replace(graph, context, kPattern, last, {ir::Op::attention, std::move(inputs), std::move(attrs), origin}));
+    return true;
+  }
+  INTAGLIO_TRY(ir::Node* attention, graph.add({ir::Op::attention, std::move(inputs), std::move(attrs), origin, last.output()->name(), {}}, &last));
+  ir::Attrs shape{{"shape", last.output()->shape()}};
+  INTAGLIO_CHECK(replace(graph, context, kPattern, last, {ir::Op::reshape, {attention->output()}, std::move(shape), origin}));
+  return true;
+}
+
+}  // namespace
+
+Result<int> recognise_attention(ir::Graph& graph, PassContext& context) {
+  return for_each_node(graph, [&](ir::Node& node) { return rewrite(graph, context, node); });
+}
+
+}  // namespace intaglio::passes

@@ -1,0 +1,71 @@
+// Before:  %a = mul(%x, %s);  %b = mul(%x, %s)      After:  %a used for both
+// Every op of the IR is a pure function, so equal op, operands and attributes mean equal results. Constants with equal dtype,
+// shape and bytes count as equal operands (small ones only; weights are compared by address).
+#include <cstring>
+#include <map>
+
+#include "passes/pass.h"
+
+namespace intaglio::passes {
+
+Result<int> merge_equal_nodes(ir::Graph& graph, PassContext& context);
+
+namespace {
+
+constexpr std::size_t kSmallConstant = 256;
+
+// Constants that stand for each other get one representative.
+class Constants {
+ public:
+  const ir::Value* representative(const ir::Value* value) {
+    if (value == nullptr || !value->is_constant()) return value;
+    const ir::Tensor& tensor = value->constant();
+    Key key{tensor.dtype, tensor.shape, {}};
+    if (tensor.bytes <= kSmallConstant) key.bytes.assign(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
+    else key.bytes = "@" + std::to_string(reinterpret_cast<std::uintptr_t>(tensor.data));
+    return known_.emplace(std::move(key), value).first->second;
+  }
+
+ private:
+  struct Key {
+    DType dtype;
+    Shape shape;
+    std::string bytes;
+    auto operator<=>(const Key&) const = default;
+  };
+  std::map<Key, const ir::Value*> known_;
+};
+
+struct NodeKey {
+  ir::Op op;
+  std::vector<const ir::Value*> inputs;
+  auto operator<=>(const NodeKey&) const = default;
+};
+
+}  // namespace
+
+Result<int> merge_equal_nodes(ir::Graph& graph, PassContext&) {
+  int rewrites = 0;
+  Constants constants;
+  std::map<NodeKey, std::vector<ir::Node*>> seen;  // same op and operands; attributes are compared one by one
+  for (auto position = graph.nodes().begin(); position != graph.nodes().end();) {
+    ir::Node& node = *position++;
+    NodeKey key{node.op(), {}};
+    for (const ir::Value* input : node.inputs()) key.inputs.push_back(constants.representative(input));
+    std::vector<ir::Node*>& alike = seen[key];
+    ir::Node* twin = nullptr;
+    for (ir::Node* other : alike) {
+      if (other->attrs() == node.attrs()) twin = other;
+    }
+    if (twin == nullptr) {
+      alike.push_back(&node);
+      continue;
+    }
+    for (std::size_t i = 0; i < node.outputs().size(); ++i) graph.replace_all_uses(node.output(i), twin->output(i));
+    graph.erase(&node);
+    ++rewrites;
+  }
+  return rewrites;
+}
+
+}  // namespace intaglio::passes

@@ -1,0 +1,165 @@
+#include "plan/context.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+namespace intaglio::plan {
+
+namespace {
+
+std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Ports are compared with the shapes of a binding without allocating.
+bool same_shapes(const BoundPlan& bound, std::span<const InputView> inputs) {
+  return std::equal(bound.input_shapes.begin(), bound.input_shapes.end(), inputs.begin(), inputs.end(),
+                    [](const Shape& shape, const InputView& view) { return std::ranges::equal(shape, view.shape); });
+}
+
+bool misaligned(const void* data, DType dtype) { return reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0; }
+
+}  // namespace
+
+// What the threads of one run share.
+struct Context::Region {
+  const BoundPlan* bound;
+  void* const* pointers;
+  std::byte* thread_scratch;
+  std::byte* shared_scratch;
+  // The first step (its index + 1) that reported a data error; all steps run to the end, so threads stay in step.
+  std::atomic<std::uint32_t> failed_step{0};
+
+  void run(const threads::RegionThread& self) noexcept {
+    std::byte* scratch = thread_scratch + static_cast<std::size_t>(self.index) * round_up(bound->thread_scratch_bytes);
+    for (std::uint32_t i = 0; i < bound->steps.size(); ++i) {
+      const BoundStep& step = bound->steps[i];
+      const ops::RunArgs args{pointers + step.first_input, pointers + step.first_output, scratch, shared_scratch};
+      for (int phase = 0; phase < step.binding->phases; ++phase) {
+        const ops::Worker worker{self.index, self.count, phase};
+        if (step.op->run(*step.binding, args, worker) != ops::RunStatus::ok) {
+          std::uint32_t none = 0;
+          failed_step.compare_exchange_strong(none, i + 1, std::memory_order_relaxed);
+        }
+        self.barrier();
+      }
+    }
+  }
+};
+
+Context::Context(std::shared_ptr<const Plan> plan, ContextOptions options)
+    : plan_(std::move(plan)), options_(std::move(options)) {}
+
+Result<const BoundPlan*> Context::prepare(std::span<const Shape> input_shapes) {
+  for (auto position = bound_.begin(); position != bound_.end(); ++position) {
+    if (!std::ranges::equal((*position)->input_shapes, input_shapes)) continue;
+    bound_.splice(bound_.begin(), bound_, position);
+    return bound_.front().get();
+  }
+  INTAGLIO_TRY(auto bound, bind(*plan_, input_shapes, {options_.pool->size(), options_.max_arena_bytes}));
+  INTAGLIO_CHECK(grow(*bound));
+  bound_.push_front(std::move(bound));
+  if (bound_.size() > std::max<std::size_t>(options_.cached_shapes, 1)) bound_.pop_back();
+  return bound_.front().get();
+}
+
+Result<const BoundPlan*> Context::find_or_bind(std::span<const InputView> inputs) {
+  for (auto position = bound_.begin(); position != bound_.end(); ++position) {
+    if (!same_shapes(**position, inputs)) continue;
+    bound_.splice(bound_.begin(), bound_, position);
+    return bound_.front().get();
+  }
+  std::vector<Shape> shapes;
+  for (const InputView& input : inputs) shapes.emplace_back(input.shape.begin(), input.shape.end());
+  return prepare(shapes);
+}
+
+Status Context::grow(const BoundPlan& bound) {
+  // The old memory goes first: nothing of an earlier run is kept, and the two must not be held at once.
+  if (bound.arena_bytes > arena_.size()) {
+    arena_ = Buffer();
+    INTAGLIO_TRY(arena_, Buffer::allocate(bound.arena_bytes, options_.huge_pages));
+  }
+  const auto threads = static_cast<std::size_t>(bound.threads);
+  const std::size_t scratch = round_up(bound.shared_scratch_bytes) + threads * round_up(bound.thread_scratch_bytes);
+  if (scratch > scratch_.size()) {
+    scratch_ = Buffer();
+    INTAGLIO_TRY(scratch_, Buffer::allocate(scratch, false));
+  }
+  pointers_.resize(std::max(pointers_.size(), bound.arguments.size()));
+  return {};
+}
+
+Status Context::check(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs) const {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Port& port = plan_->inputs[i];
+    const DType declared = plan_->values[port.value].dtype;
+    if (inputs[i].dtype != declared) {
+      return fail(ErrorCode::usage, fmt::format("the dtype is {}; the model wants {}", name_of(inputs[i].dtype), name_of(declared)),
+                  "input '" + port.name + "'");
+    }
+    const bool empty = std::ranges::find(inputs[i].shape, 0) != inputs[i].shape.end();
+    if ((inputs[i].data == nullptr && !empty) || misaligned(inputs[i].data, declared)) {
+      return fail(ErrorCode::usage, inputs[i].data == nullptr ? "the data pointer is null" : "the data is not aligned to its element size",
+                  "input '" + port.name + "'");
+    }
+  }
+  if (outputs.size() != plan_->outputs.size()) {
+    return fail(ErrorCode::usage, fmt::format("{} outputs were given; the model has {}", outputs.size(), plan_->outputs.size()));
+  }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Port& port = plan_->outputs[i];
+    if (outputs[i].bytes < bound.output_bytes[i]) {
+      return fail(ErrorCode::usage, fmt::format("the memory has {} bytes; {} are needed", outputs[i].bytes, bound.output_bytes[i]),
+                  "output '" + port.name + "'");
+    }
+    if ((outputs[i].data == nullptr && bound.output_bytes[i] != 0) || misaligned(outputs[i].data, plan_->values[port.value].dtype)) {
+      return fail(ErrorCode::usage, "the data pointer is null or not aligned to the element size", "output '" + port.name + "'");
+    }
+  }
+  return {};
+}
+
+namespace {
+
+void* address(const Location& location, std::byte* arena, std::span<const InputView> inputs, std::span<const OutputView> outputs) {
+  switch (location.home) {
+    case Home::input: return const_cast<void*>(inputs[location.index].data);
+    case Home::constant: return const_cast<std::byte*>(location.data);
+    case Home::output: return outputs[location.index].data;
+    case Home::arena: break;
+  }
+  return arena + location.offset;
+}
+
+}  // namespace
+
+void Context::resolve(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs) {
+  for (std::size_t i = 0; i < bound.arguments.size(); ++i) {
+    pointers_[i] = address(bound.locations[bound.arguments[i]], arena_.data(), inputs, outputs);
+  }
+}
+
+Status Context::run(std::span<const InputView> inputs, std::span<const OutputView> outputs) {
+  if (inputs.size() != plan_->inputs.size()) {
+    return fail(ErrorCode::usage, fmt::format("{} inputs were given; the model has {}", inputs.size(), plan_->inputs.size()));
+  }
+  INTAGLIO_TRY(const BoundPlan* bound, find_or_bind(inputs));
+  INTAGLIO_CHECK(check(*bound, inputs, outputs));
+  resolve(*bound, inputs, outputs);
+  std::byte* scratch = scratch_.data();
+  Region region{bound, pointers_.data(), scratch + round_up(bound->shared_scratch_bytes), scratch};
+  options_.pool->run(region);
+  if (const std::uint32_t failed = region.failed_step.load(); failed != 0) {
+    const Step& step = plan_->steps[failed - 1];
+    return fail(ErrorCode::data, "an index is out of range in the data of this run", "node '" + step.node + "' (" + step.op + ")",
+                "check the values of the integer inputs");
+  }
+  for (const OutputCopy& copy : bound->copies) {
+    std::memcpy(outputs[copy.output].data, address(bound->locations[copy.from], arena_.data(), inputs, outputs), copy.bytes);
+  }
+  return {};
+}
+
+}  // namespace intaglio::plan

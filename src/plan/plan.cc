@@ -1,0 +1,133 @@
+#include "plan/plan.h"
+
+#include <map>
+
+#include "base/shape.h"
+
+namespace intaglio::plan {
+
+namespace {
+
+std::string value_origin(const Plan& plan, ValueId id) {
+  return "plan value " + std::to_string(id) + (id < plan.values.size() ? " '" + plan.values[id].name + "'" : "");
+}
+
+Status check_value(const Plan& plan, ValueId id) {
+  const PlanValue& value = plan.values[id];
+  if (value.shape.size() > static_cast<std::size_t>(kMaxRank)) {
+    return fail(ErrorCode::file, "the rank is over " + std::to_string(kMaxRank), value_origin(plan, id));
+  }
+  for (DimId dim : value.shape) {
+    if (dim >= plan.dims.size()) return fail(ErrorCode::file, "a dim refers outside the table", value_origin(plan, id));
+  }
+  if (value.kind == ValueKind::input && value.source >= plan.inputs.size()) {
+    return fail(ErrorCode::file, "refers to an input that does not exist", value_origin(plan, id));
+  }
+  if (value.kind == ValueKind::alias && value.source >= id) {
+    return fail(ErrorCode::file, "an alias must refer to an earlier value", value_origin(plan, id));
+  }
+  if (value.kind != ValueKind::constant) return {};
+  if (value.source >= plan.blobs.size()) {
+    return fail(ErrorCode::file, "refers to bytes that do not exist", value_origin(plan, id));
+  }
+  Shape shape;
+  for (DimId dim : value.shape) {
+    const auto constant = plan.dims[dim].constant();
+    if (!constant) return fail(ErrorCode::file, "a constant has a symbolic dim", value_origin(plan, id));
+    shape.push_back(*constant);
+  }
+  auto bytes = byte_count(shape, value.dtype);
+  if (!bytes) return fail(std::move(bytes).error());
+  if (*bytes > plan.blobs[value.source].bytes) {
+    return fail(ErrorCode::file, "needs more bytes than its data has", value_origin(plan, id));
+  }
+  return {};
+}
+
+// Tracks which values exist when a step runs.
+class Definitions {
+ public:
+  explicit Definitions(const Plan& plan) : plan_(plan), defined_(plan.values.size(), false) {
+    for (ValueId id = 0; id < plan.values.size(); ++id) {
+      const ValueKind kind = plan.values[id].kind;
+      defined_[id] = kind == ValueKind::input || kind == ValueKind::constant;
+    }
+  }
+  bool usable(ValueId id) const { return id < defined_.size() && defined_[root(id)]; }
+  Status define(ValueId id, const std::string& origin) {
+    if (id >= defined_.size() || plan_.values[id].kind != ValueKind::temporary || defined_[id]) {
+      return fail(ErrorCode::file, "a step writes a value that it must not write", origin);
+    }
+    defined_[id] = true;
+    return {};
+  }
+
+ private:
+  ValueId root(ValueId id) const {
+    while (plan_.values[id].kind == ValueKind::alias) id = plan_.values[id].source;
+    return id;
+  }
+  const Plan& plan_;
+  std::vector<bool> defined_;
+};
+
+Status check_steps(const Plan& plan, Definitions& defined) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    const std::string origin = "plan step " + std::to_string(i) + " '" + step.node + "'";
+    for (ValueId id : step.inputs) {
+      if (!defined.usable(id)) return fail(ErrorCode::file, "a step reads a value that does not exist yet", origin);
+    }
+    for (std::uint32_t blob : step.blobs) {
+      if (blob >= plan.blobs.size()) return fail(ErrorCode::file, "a step refers to missing weights", origin);
+    }
+    for (DimId dim : step.params) {
+      if (dim >= plan.dims.size()) return fail(ErrorCode::file, "a parameter refers outside the table", origin);
+    }
+    if (step.outputs.empty()) return fail(ErrorCode::file, "a step writes nothing", origin);
+    for (ValueId id : step.outputs) INTAGLIO_CHECK(defined.define(id, origin));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::size_t Plan::weight_bytes() const {
+  std::size_t total = 0;
+  for (const ops::Blob& blob : blobs) total += blob.bytes;
+  return total;
+}
+
+Status validate(const Plan& plan) {
+  for (ValueId id = 0; id < plan.values.size(); ++id) INTAGLIO_CHECK(check_value(plan, id));
+  for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
+    const Port& port = plan.inputs[i];
+    if (port.value >= plan.values.size() || plan.values[port.value].kind != ValueKind::input ||
+        plan.values[port.value].source != i) {
+      return fail(ErrorCode::file, "the input and its value do not agree", "plan input '" + port.name + "'");
+    }
+  }
+  for (const Guard& guard : plan.guards) {
+    if (guard.a >= plan.dims.size() || guard.b >= plan.dims.size()) {
+      return fail(ErrorCode::file, "a guard refers outside the table of dims", guard.origin);
+    }
+  }
+  Definitions defined(plan);
+  INTAGLIO_CHECK(check_steps(plan, defined));
+  for (const Port& port : plan.outputs) {
+    if (!defined.usable(port.value)) {
+      return fail(ErrorCode::file, "nothing writes this output", "plan output '" + port.name + "'");
+    }
+  }
+  return {};
+}
+
+void assign_bind_groups(Plan& plan) {
+  std::map<std::string, std::uint32_t> groups;
+  for (Step& step : plan.steps) {
+    const std::string key = step.candidate + " " + ops::to_string(*step.descriptor);
+    step.bind_group = groups.emplace(key, static_cast<std::uint32_t>(groups.size())).first->second;
+  }
+}
+
+}  // namespace intaglio::plan

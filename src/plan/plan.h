@@ -1,0 +1,100 @@
+// The executable: a flat list of prepared steps over values, with symbolic shapes. Built by compile/, saved and loaded
+// without the compiler. Immutable once built; shared by any number of contexts and threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/dim.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "ops/candidate.h"
+
+namespace intaglio::plan {
+
+using ValueId = std::uint32_t;
+using DimId = std::uint32_t;  // into Plan::dims: every distinct expression is evaluated once per binding
+
+enum class ValueKind : std::uint8_t {
+  input,      // source: index of the input port
+  constant,   // source: index of the blob that holds its bytes, row-major
+  temporary,  // written by one step
+  alias,      // source: the value whose bytes it shares (reshape)
+};
+inline constexpr int kValueKinds = 4;
+
+struct PlanValue {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<DimId> shape;
+  ValueKind kind = ValueKind::temporary;
+  std::uint32_t source = 0;
+};
+
+struct Port {
+  std::string name;
+  ValueId value = 0;
+};
+
+struct Step {
+  std::string node;    // origin: the model's node names ("a; b" when fused)
+  std::string source;  // origin: source line, if known
+  std::string op;      // the IR op, "linear"
+  std::string candidate;
+  std::shared_ptr<const ops::Descriptor> descriptor;
+  std::vector<std::uint32_t> blobs;  // packed constants, in the candidate's order
+  std::vector<ValueId> inputs, outputs;
+  std::vector<DimId> params;
+  std::shared_ptr<const ops::PreparedOp> prepared;
+  // Steps of one group have the same candidate and descriptor, so equal problems share one binding.
+  std::uint32_t bind_group = 0;
+};
+
+struct Guard {
+  DimId a = 0, b = 0;
+  std::string origin;
+};
+
+// What the compiler wants remembered for `explain`: kept in the plan so that a loaded plan can explain itself.
+struct Fusion {
+  std::string pattern;
+  std::string node;
+};
+struct NearMiss {
+  std::string pattern, node, reason;
+};
+struct Fallback {
+  std::string node, reason;
+};
+struct Report {
+  std::string model;      // file name without its folder
+  std::string format;     // "onnx" or "pt2"
+  std::int64_t model_nodes = 0;
+  std::vector<Fusion> fusions;
+  std::vector<NearMiss> near_misses;
+  std::vector<Fallback> fallbacks;
+};
+
+struct Plan {
+  std::vector<Dim> dims;
+  SymbolRanges symbols;
+  std::vector<Guard> guards;
+  std::vector<PlanValue> values;
+  std::vector<Port> inputs, outputs;
+  std::vector<Step> steps;  // in execution order
+  std::vector<ops::Blob> blobs;
+  Report report;
+
+  std::size_t weight_bytes() const;  // all blobs
+};
+
+// Checks every index, order and type promise of a plan (a loaded one may be hostile): values defined before use, blobs in
+// range and large enough, aliases acyclic. Errors: file.
+Status validate(const Plan& plan);
+
+// Numbers the groups of equal (candidate, descriptor) steps.
+void assign_bind_groups(Plan& plan);
+
+}  // namespace intaglio::plan
