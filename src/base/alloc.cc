@@ -38,7 +38,9 @@ void count_allocation(std::size_t bytes) {
   }
 }
 
-std::size_t round_up(std::size_t bytes, std::size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+std::size_t round_up(std::size_t bytes, std::size_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
 // Fresh zero pages, aligned to `alignment` (a multiple of the page), `bytes` a multiple of the page; null on failure.
 std::byte* map_pages(std::size_t bytes, std::size_t alignment) {
@@ -132,7 +134,9 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Buffer::~Buffer() { release(data_, size_, mapped_); }
+Buffer::~Buffer() {
+  release(data_, size_, mapped_);
+}
 
 AllocStats alloc_stats() {
   return AllocStats{g_allocations.load(std::memory_order_relaxed), g_live.load(std::memory_order_relaxed),

@@ -249,7 +249,9 @@ std::size_t hash_of(const Dim& d) {
   return hash;
 }
 
-Dims constant_dims(std::span<const std::int64_t> dims) { return Dims(dims.begin(), dims.end()); }
+Dims constant_dims(std::span<const std::int64_t> dims) {
+  return Dims(dims.begin(), dims.end());
+}
 
 Dim element_count(std::span<const Dim> dims) {
   Dim product = 1;

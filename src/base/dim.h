@@ -33,7 +33,7 @@ using SymbolValues = std::map<std::string, std::int64_t, std::less<>>;
 
 class Dim {
  public:
-  Dim() = default;  // 0
+  Dim() = default;          // 0
   Dim(std::int64_t value);  // NOLINT: a constant is a Dim
   // Names are [A-Za-z_][A-Za-z0-9_.]*, at most 1024 characters; others go through sanitise_symbol, which can make two
   // names one: a frontend that reads such names keeps its own table.

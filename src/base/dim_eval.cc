@@ -85,7 +85,9 @@ struct Interval {
   Wide lo, hi;
 };
 
-Interval make(Wide lo, Wide hi) { return {clamp_end(lo), clamp_end(hi)}; }
+Interval make(Wide lo, Wide hi) {
+  return {clamp_end(lo), clamp_end(hi)};
+}
 
 Wide times(Wide a, Wide b) {
   if (a == 0 || b == 0) return 0;
@@ -154,11 +156,16 @@ Interval bounds_of(const DimAtom& atom, const SymbolRanges& ranges) {
   }
   const Interval a = bounds_of(atom.a, ranges), b = bounds_of(atom.b, ranges);
   switch (atom.kind) {
-    case Kind::floordiv: return floordiv_interval(a, b);
-    case Kind::mod: return mod_interval(a, b);
-    case Kind::min: return {std::min(a.lo, b.lo), std::min(a.hi, b.hi)};
-    case Kind::max: return {std::max(a.lo, b.lo), std::max(a.hi, b.hi)};
-    case Kind::symbol: break;
+    case Kind::floordiv:
+      return floordiv_interval(a, b);
+    case Kind::mod:
+      return mod_interval(a, b);
+    case Kind::min:
+      return {std::min(a.lo, b.lo), std::min(a.hi, b.hi)};
+    case Kind::max:
+      return {std::max(a.lo, b.lo), std::max(a.hi, b.hi)};
+    case Kind::symbol:
+      break;
   }
   return {-kInfinity, kInfinity};
 }
@@ -191,11 +198,16 @@ Dim substitute_atom(const std::shared_ptr<const DimAtom>& atom, const std::map<s
   }
   const Dim a = atom->a.substitute(map), b = atom->b.substitute(map);
   switch (atom->kind) {
-    case Kind::floordiv: return Dim::floordiv(a, b);
-    case Kind::mod: return Dim::mod(a, b);
-    case Kind::min: return Dim::min(a, b);
-    case Kind::max: return Dim::max(a, b);
-    case Kind::symbol: break;
+    case Kind::floordiv:
+      return Dim::floordiv(a, b);
+    case Kind::mod:
+      return Dim::mod(a, b);
+    case Kind::min:
+      return Dim::min(a, b);
+    case Kind::max:
+      return Dim::max(a, b);
+    case Kind::symbol:
+      break;
   }
   return DimBuilder::failing();
 }

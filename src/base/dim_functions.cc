@@ -151,7 +151,9 @@ Dim mod_constant(const Dim& a, std::int64_t n) {
   return function(Kind::mod, a, n);
 }
 
-bool is_monomial(const Dim& d) { return d.terms().size() == 1 && DimBuilder::constant_part(d) == 0; }
+bool is_monomial(const Dim& d) {
+  return d.terms().size() == 1 && DimBuilder::constant_part(d) == 0;
+}
 
 // min or max by what can be decided without ranges; nullopt if nothing can.
 std::optional<Dim> decide(Kind kind, const Dim& a, const Dim& b) {
@@ -197,8 +199,8 @@ std::optional<Dim> Dim::exact_div(const Dim& a, const Dim& b) {
     if (!factors || (lead.coefficient == -1 && top.coefficient == INT64_MIN)) return std::nullopt;
     if (top.coefficient % lead.coefficient != 0) return std::nullopt;
     const std::int64_t coefficient = top.coefficient / lead.coefficient;
-    const Dim part = factors->empty() ? Dim(coefficient)
-                                      : DimBuilder::build({Term{coefficient, std::move(*factors)}}, 0);
+    const Dim part =
+        factors->empty() ? Dim(coefficient) : DimBuilder::build({Term{coefficient, std::move(*factors)}}, 0);
     quotient = quotient + part;
     rest = rest - part * b;
     if (DimBuilder::is_failing(rest) || DimBuilder::is_failing(quotient)) return std::nullopt;
@@ -212,8 +214,8 @@ Dim Dim::floordiv(const Dim& a, const Dim& b) {
   if (b == Dim(0)) return function(Kind::floordiv, a, b);
   if (auto exact = exact_div(a, b)) return *exact;
   if (const auto n = b.constant()) {
-    if (*n == INT64_MIN || *n == -1) return a.is_constant() && *n == INT64_MIN ? Dim(*floor_divide(a.constant_, *n))
-                                                                               : function(Kind::floordiv, a, b);
+    if (*n == INT64_MIN || *n == -1)
+      return a.is_constant() && *n == INT64_MIN ? Dim(*floor_divide(a.constant_, *n)) : function(Kind::floordiv, a, b);
     return *n < 0 ? floordiv(a * Dim(-1), Dim(-*n)) : floordiv_constant(a, *n);
   }
   if (is_monomial(b)) {
@@ -244,7 +246,11 @@ Dim Dim::mod(const Dim& a, const Dim& b) {
   return function(Kind::mod, a, b);
 }
 
-Dim Dim::min(const Dim& a, const Dim& b) { return extremum(Kind::min, a, b); }
-Dim Dim::max(const Dim& a, const Dim& b) { return extremum(Kind::max, a, b); }
+Dim Dim::min(const Dim& a, const Dim& b) {
+  return extremum(Kind::min, a, b);
+}
+Dim Dim::max(const Dim& a, const Dim& b) {
+  return extremum(Kind::max, a, b);
+}
 
 }  // namespace intaglio

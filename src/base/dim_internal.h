@@ -9,8 +9,8 @@
 namespace intaglio {
 
 // Limits that keep every walk over a Dim short, whatever a file asks for. What exceeds them becomes the failing Dim.
-inline constexpr std::uint32_t kMaxDimSize = 16384;   // atoms of the written-out expression
-inline constexpr std::uint32_t kMaxDimDepth = 100;    // nesting of functions
+inline constexpr std::uint32_t kMaxDimSize = 16384;  // atoms of the written-out expression
+inline constexpr std::uint32_t kMaxDimDepth = 100;   // nesting of functions
 inline constexpr std::size_t kMaxDimTerms = 1024;
 inline constexpr int kMaxDimPower = 64;
 inline constexpr std::size_t kMaxSymbolLength = 1024;

@@ -60,13 +60,28 @@ class Generator {
     const Sample y = pick(0, 1) == 0 ? leaf() : expression(depth - 1);
     Sample result;
     switch (kind) {
-      case 0: result.dim = x.dim - y.dim; break;
-      case 1: case 2: result.dim = x.dim * y.dim; break;
-      case 3: result.dim = Dim::floordiv(x.dim, y.dim); break;
-      case 4: result.dim = Dim::mod(x.dim, y.dim); break;
-      case 5: result.dim = Dim::min(x.dim, y.dim); break;
-      case 6: result.dim = Dim::max(x.dim, y.dim); break;
-      default: result.dim = x.dim + y.dim; break;
+      case 0:
+        result.dim = x.dim - y.dim;
+        break;
+      case 1:
+      case 2:
+        result.dim = x.dim * y.dim;
+        break;
+      case 3:
+        result.dim = Dim::floordiv(x.dim, y.dim);
+        break;
+      case 4:
+        result.dim = Dim::mod(x.dim, y.dim);
+        break;
+      case 5:
+        result.dim = Dim::min(x.dim, y.dim);
+        break;
+      case 6:
+        result.dim = Dim::max(x.dim, y.dim);
+        break;
+      default:
+        result.dim = x.dim + y.dim;
+        break;
     }
     for (std::size_t i = 0; i < x.values.size(); ++i) result.values.push_back(apply(kind, x.values[i], y.values[i]));
     return result;
@@ -80,13 +95,21 @@ class Generator {
   static std::optional<std::int64_t> apply(int kind, std::optional<std::int64_t> x, std::optional<std::int64_t> y) {
     if (!x || !y) return std::nullopt;
     switch (kind) {
-      case 0: return *x - *y;
-      case 1: case 2: return *x * *y;
-      case 3: return *y == 0 ? std::nullopt : std::optional(python_floordiv(*x, *y));
-      case 4: return *y == 0 ? std::nullopt : std::optional(*x - python_floordiv(*x, *y) * *y);
-      case 5: return std::min(*x, *y);
-      case 6: return std::max(*x, *y);
-      default: return *x + *y;
+      case 0:
+        return *x - *y;
+      case 1:
+      case 2:
+        return *x * *y;
+      case 3:
+        return *y == 0 ? std::nullopt : std::optional(python_floordiv(*x, *y));
+      case 4:
+        return *y == 0 ? std::nullopt : std::optional(*x - python_floordiv(*x, *y) * *y);
+      case 5:
+        return std::min(*x, *y);
+      case 6:
+        return std::max(*x, *y);
+      default:
+        return *x + *y;
     }
   }
 
@@ -157,7 +180,7 @@ TEST(DimProperty, OrderIsTotalAndConsistent) {
   for (const Dim& x : dims) {
     for (const Dim& y : dims) {
       EXPECT_EQ(x == y, (x <=> y) == 0);
-      EXPECT_EQ(x < y, y > x);
+      EXPECT_EQ(x<y, y> x);
       for (const Dim& z : dims) {
         EXPECT_TRUE(!(x < y && y < z) || x < z);
       }

@@ -17,9 +17,15 @@ constexpr Kind kFunctions[] = {Kind::floordiv, Kind::mod, Kind::min, Kind::max};
 constexpr int kMaxNesting = 2 * static_cast<int>(kMaxDimDepth);
 constexpr std::size_t kMaxText = std::size_t{1} << 20;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_character(char c) { return is_letter(c) || is_digit(c) || c == '.'; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_name_character(char c) {
+  return is_letter(c) || is_digit(c) || c == '.';
+}
 
 std::uint64_t magnitude(std::int64_t v) {
   return v < 0 ? ~static_cast<std::uint64_t>(v) + 1 : static_cast<std::uint64_t>(v);
@@ -82,8 +88,8 @@ class Parser {
 
  private:
   tl::unexpected<Error> error(std::string_view why) const {
-    return fail(ErrorCode::file, fmt::format("'{}' is not a dimension: {} at column {}", text_.substr(0, 120), why,
-                                             at_ + 1));
+    return fail(ErrorCode::file,
+                fmt::format("'{}' is not a dimension: {} at column {}", text_.substr(0, 120), why, at_ + 1));
   }
 
   void skip_spaces() {
@@ -160,11 +166,16 @@ class Parser {
     INTAGLIO_TRY(const Dim b, sum(nesting + 1));
     if (!accept(')')) return error("expected ')'");
     switch (kind) {
-      case Kind::floordiv: return Dim::floordiv(a, b);
-      case Kind::mod: return Dim::mod(a, b);
-      case Kind::min: return Dim::min(a, b);
-      case Kind::max: return Dim::max(a, b);
-      case Kind::symbol: break;
+      case Kind::floordiv:
+        return Dim::floordiv(a, b);
+      case Kind::mod:
+        return Dim::mod(a, b);
+      case Kind::min:
+        return Dim::min(a, b);
+      case Kind::max:
+        return Dim::max(a, b);
+      case Kind::symbol:
+        break;
     }
     return error("not a function");
   }
@@ -182,11 +193,16 @@ bool is_symbol_name(std::string_view name) {
 
 std::string_view function_name(DimAtom::Kind kind) {
   switch (kind) {
-    case Kind::symbol: return "";
-    case Kind::floordiv: return "floordiv";
-    case Kind::mod: return "mod";
-    case Kind::min: return "min";
-    case Kind::max: return "max";
+    case Kind::symbol:
+      return "";
+    case Kind::floordiv:
+      return "floordiv";
+    case Kind::mod:
+      return "mod";
+    case Kind::min:
+      return "min";
+    case Kind::max:
+      return "max";
   }
   return "";
 }

@@ -5,7 +5,9 @@
 namespace intaglio {
 namespace {
 
-Result<EnvOptions> parse(std::vector<std::string> entries) { return parse_environment(entries); }
+Result<EnvOptions> parse(std::vector<std::string> entries) {
+  return parse_environment(entries);
+}
 
 TEST(Env, Defaults) {
   const auto options = parse({"PATH=/bin", "intaglio_threads=x", "INTAGLIO_THREADS="});

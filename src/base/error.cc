@@ -6,24 +6,36 @@ namespace intaglio {
 
 int exit_code(ErrorCode code) {
   switch (code) {
-    case ErrorCode::internal: return 1;
-    case ErrorCode::usage: return 2;
-    case ErrorCode::file: return 3;
-    case ErrorCode::unsupported: return 4;
-    case ErrorCode::requirement: return 5;
-    case ErrorCode::data: return 2;
+    case ErrorCode::internal:
+      return 1;
+    case ErrorCode::usage:
+      return 2;
+    case ErrorCode::file:
+      return 3;
+    case ErrorCode::unsupported:
+      return 4;
+    case ErrorCode::requirement:
+      return 5;
+    case ErrorCode::data:
+      return 2;
   }
   return 1;
 }
 
 std::string_view name_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::internal: return "internal";
-    case ErrorCode::usage: return "usage";
-    case ErrorCode::file: return "file";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::requirement: return "requirement";
-    case ErrorCode::data: return "data";
+    case ErrorCode::internal:
+      return "internal";
+    case ErrorCode::usage:
+      return "usage";
+    case ErrorCode::file:
+      return "file";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::requirement:
+      return "requirement";
+    case ErrorCode::data:
+      return "data";
   }
   return "unknown";
 }

@@ -27,7 +27,9 @@ bool write_must_fail() {
   return false;
 }
 
-std::string reason(int error) { return std::generic_category().message(error); }
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
 
 tl::unexpected<Error> file_error(const fs::path& path, std::string message, std::string hint = {}) {
   return fail(ErrorCode::file, std::move(message), path.string(), std::move(hint));
@@ -47,7 +49,9 @@ class FileDescriptor {
   int fd_;
 };
 
-bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+bool has_nul(std::string_view text) {
+  return text.find('\0') != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -56,7 +60,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const fs::path& path)
   // O_NONBLOCK: opening a fifo must not wait for a writer.
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return file_error(path, fmt::format("cannot open: {}", reason(errno)));
-  struct stat info {};
+  struct stat info{};
   if (fstat(fd.get(), &info) != 0) return file_error(path, fmt::format("cannot inspect: {}", reason(errno)));
   if (!S_ISREG(info.st_mode)) return file_error(path, "is not a regular file");
   std::shared_ptr<MappedFile> file(new MappedFile());
@@ -81,8 +85,7 @@ MappedFile::~MappedFile() {
 Result<std::span<const std::byte>> MappedFile::range(std::uint64_t offset, std::uint64_t size,
                                                      std::string_view what) const {
   if (offset > size_ || size > size_ - offset) {
-    return fail(ErrorCode::file,
-                fmt::format("{} needs {} bytes but the file ends at {}", what, size, size_),
+    return fail(ErrorCode::file, fmt::format("{} needs {} bytes but the file ends at {}", what, size, size_),
                 fmt::format("{} (offset {})", path_.string(), offset), "the file may be truncated");
   }
   return bytes().subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
@@ -114,7 +117,7 @@ Result<AtomicFile> AtomicFile::create(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   if (has_nul(path.native())) return file_error("", "a file name contains a zero byte");
   if (path.filename().empty()) return file_error(path, "names no file to write");
-  struct stat info {};
+  struct stat info{};
   const bool exists = stat(path.c_str(), &info) == 0;
   // Renaming over a device, a fifo or a folder would replace it.
   if (exists && !S_ISREG(info.st_mode)) return file_error(path, "exists and is not a regular file");
@@ -164,7 +167,9 @@ Status AtomicFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-Status AtomicFile::write(std::string_view text) { return write(std::as_bytes(std::span(text.data(), text.size()))); }
+Status AtomicFile::write(std::string_view text) {
+  return write(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Status AtomicFile::pad_to(std::uint64_t alignment) {
   static constexpr std::byte kZeros[4096] = {};

@@ -4,7 +4,9 @@
 
 namespace intaglio {
 
-float to_float(BFloat16 x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
+float to_float(BFloat16 x) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16);
+}
 
 float to_float(Float16 x) {
   const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000u) << 16;
@@ -40,7 +42,9 @@ Float16 to_float16(double x) {
   return make(subnormal ? kept : kept + (static_cast<std::uint64_t>(exponent + 14) << 10));
 }
 
-Float16 to_float16(float x) { return to_float16(static_cast<double>(x)); }
+Float16 to_float16(float x) {
+  return to_float16(static_cast<double>(x));
+}
 
 BFloat16 to_bfloat16(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);

@@ -72,7 +72,9 @@ std::vector<std::int64_t> row_major_strides(std::span<const std::int64_t> shape)
   return strides;
 }
 
-std::string to_string(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string to_string(std::span<const std::int64_t> shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 Result<Shape> parse_shape(std::string_view text) {
   Shape shape;
