@@ -61,7 +61,8 @@ need_python() {  # base | torch: sets PYTHON to the virtual environment, with th
   [[ -z ${DEV_NO_INSTALL:-} ]] || die "$venv does not hold $lock"
   say "installing Python packages of $lock into $venv"
   # Explicit `|| die`: callers may run this where `set -e` does not reach.
-  [[ -x $PYTHON ]] || python3 -m venv "$venv" || die "python3 -m venv failed"
+  # Debian's own Python before any other on the path: the locks are pinned for 3.11.
+  [[ -x $PYTHON ]] || "$(command -v /usr/bin/python3 || echo python3)" -m venv "$venv" || die "python3 -m venv failed"
   [[ $kind != torch ]] || warn_of_cuda "$lock"
   "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$lock" >&2 || die "pip could not install $lock"
   cat tests/models/requirements-*.txt >"$stamp"
