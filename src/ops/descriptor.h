@@ -10,6 +10,8 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/isa.h"
+#include "base/shape.h"
 
 namespace intaglio::ops {
 
@@ -62,6 +64,7 @@ class Descriptor {
 };
 
 // "linear {k=768, n=3072, activation=1}" for logs and explain.
+using intaglio::to_string;
 std::string to_string(const Descriptor& descriptor);
 
 }  // namespace intaglio::ops
