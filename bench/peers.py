@@ -133,6 +133,8 @@ class Server:
         for line in requests:
             try:
                 request = json.loads(line)
+                if not isinstance(request, dict):
+                    raise BadRequestError("a request is a JSON object")
                 if request.get("cmd") == "quit":
                     break
                 if request.get("cmd") not in commands:

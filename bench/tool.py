@@ -20,8 +20,8 @@ class ToolError(Exception):
 
 
 def binary() -> Path:
-    """build/release/bin/intaglio, or what INTAGLIO_BINARY names."""
-    path = Path(os.environ.get("INTAGLIO_BINARY", ROOT / "build" / "release" / "bin" / "intaglio"))
+    """build/release/bin/intaglio, or what DEV_TOOL names."""
+    path = Path(os.environ.get("DEV_TOOL", ROOT / "build" / "release" / "bin" / "intaglio"))
     if not os.access(path, os.X_OK):
         raise ToolError(f"{path} does not exist: build it with ./dev build")
     return path

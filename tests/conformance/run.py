@@ -62,7 +62,8 @@ def _run_model(binary: Path, case: dict[str, Any], folder: Path, model: str, inp
         except subprocess.TimeoutExpired:
             return Outcome(case["name"], case["op"], FAILED, f"no answer within {TIMEOUT_SECONDS} s")
         if done.returncode == EXIT_UNSUPPORTED:
-            return Outcome(case["name"], case["op"], REFUSED, _first_line(done.stderr))
+            reason = _first_line(done.stderr).replace(f"{folder}/", "")
+            return Outcome(case["name"], case["op"], REFUSED, reason)
         if done.returncode != 0:
             return Outcome(case["name"], case["op"], FAILED, f"exit {done.returncode}: {_first_line(done.stderr)}")
         with np.load(output) as archive:

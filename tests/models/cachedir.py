@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MODELS = Path(os.environ.get("INTAGLIO_TEST_MODELS", REPOSITORY / ".cache" / "models"))
+MODELS = Path(os.environ.get("DEV_MODELS", REPOSITORY / ".cache" / "models"))
 STAMP = "stamp.json"
 
 

@@ -1,0 +1,132 @@
+"""Transformer models through the tool: ONNX and `.pt2`, every case against float64, with PyTorch eager as the measure.
+
+The rule for float32: RMSE at most twice PyTorch eager's own plus 1e-5, and a cosine of at least 0.999999.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pytests"))
+
+import numpy as np  # noqa: E402
+from cachedir import MODELS  # noqa: E402
+from catalogue import GROUPS  # noqa: E402
+from harness import Arrays, ToolCase, main  # noqa: E402
+from rounds import error_figures  # noqa: E402
+
+LEAST_COSINE = 0.999999
+OWN_FACTOR, OWN_SLACK = 2.0, 1e-5
+
+
+def _load(case: Path, names: list[str]) -> Arrays:
+    return {name: np.load(case / f"{name}.npy") for name in names}
+
+
+class Models(ToolCase):
+    """One test per model file is added below."""
+
+    def check_case(self, answer: Arrays, case: Path, outputs: list[str]) -> None:
+        """Judges the outputs of one case."""
+        with np.load(case / "expected.npz") as eager, np.load(case / "expected64.npz") as exact:
+            for name in outputs:
+                ours = error_figures(answer[name], exact[name])
+                own = error_figures(eager[name], exact[name])
+                self.assertEqual(answer[name].shape, exact[name].shape)
+                self.assertLessEqual(ours["rmse"], OWN_FACTOR * own["rmse"] + OWN_SLACK, f"{case.name}: {name}")
+                self.assertGreaterEqual(ours["cosine"], LEAST_COSINE, f"{case.name}: {name}")
+
+    def check_file(self, model: str, form: str) -> None:
+        """Compiles `form` of `model` and runs every case on the plan."""
+        folder = MODELS / model
+        if not (folder / form).exists():
+            self.skipTest(f"{folder / form} is missing: tests/models/generate.py makes it")
+        summary = json.loads((folder / "model.json").read_text())
+        plan = self.compile_model(folder / form)
+        for name in summary["cases"]:
+            with self.subTest(case=name):
+                case = folder / "cases" / name
+                answer = self.run_model(plan, _load(case, summary["inputs"]), "--threads", 1)
+                self.assertEqual(sorted(answer), sorted(summary["outputs"]))
+                self.check_case(answer, case, summary["outputs"])
+
+    def test_same_bits_for_two_threads_and_without_a_plan(self) -> None:
+        folder = MODELS / "bert-2"
+        model = folder / "bert-2.training.pt2"
+        if not model.exists():
+            self.skipTest(f"{model} is missing: tests/models/generate.py makes it")
+        inputs = _load(folder / "cases" / "b3_s32", ["input_ids", "attention_mask"])
+        direct = self.run_model(model, inputs, "--threads", 1)
+        plan = self.compile_model(model)
+        for threads in (1, 2):
+            self.same_bits(direct, self.run_model(plan, inputs, "--threads", threads))
+
+    def test_a_dim_outside_its_range(self) -> None:
+        folder = MODELS / "bert-2"
+        model = folder / "bert-2.training.pt2"
+        if not model.exists():
+            self.skipTest(f"{model} is missing: tests/models/generate.py makes it")
+        self.refuse(4, ["512", "513"], "run", model, "--shape", "input_ids=1x513", "--shape", "attention_mask=1x513")
+
+    def test_inputs_that_disagree(self) -> None:
+        folder = MODELS / "bert-2"
+        model = folder / "bert-2.training.pt2"
+        if not model.exists():
+            self.skipTest(f"{model} is missing: tests/models/generate.py makes it")
+        words = ["attention_mask"]
+        self.refuse(2, words, "run", model, "--shape", "input_ids=1x7", "--shape", "attention_mask=1x8")
+
+    def test_truncated_archives(self) -> None:
+        source = MODELS / "minilm" / "minilm.training.pt2"
+        if not source.exists():
+            self.skipTest(f"{source} is missing: tests/models/generate.py makes it")
+        whole = source.read_bytes()
+        path = self.folder / "cut.pt2"
+        for part in (0.001, 0.3, 0.9, 0.9999):
+            path.write_bytes(whole[: int(len(whole) * part)])
+            self.refuse(3, ["cut.pt2"], "inspect", path)
+
+
+class Classifier(ToolCase):
+    """The real int8 classifier, against ONNX Runtime."""
+
+    # Two engines may round one activation to neighbouring int8 steps; the logits range over about ±10.
+    MOST_DIFFERENCE = 0.1
+
+    def test_logits(self) -> None:
+        import onnxruntime
+
+        model = MODELS / "classifier" / "model_quantized.onnx"
+        if not model.exists():
+            self.skipTest(f"{model} is missing: tests/models/generate.py fetches it")
+        plan = self.compile_model(model)
+        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        random = np.random.default_rng(11)
+        for batch, sequence in ((1, 1), (1, 16), (1, 64), (4, 33), (1, 256)):
+            with self.subTest(batch=batch, sequence=sequence):
+                ids = random.integers(1000, 30000, size=(batch, sequence), dtype=np.int64)
+                mask = np.ones_like(ids)
+                mask[batch // 2 + 1 :, sequence // 2 + 1 :] = 0
+                inputs = {"input_ids": ids * mask, "attention_mask": mask}
+                answer = self.run_model(plan, inputs, "--threads", 1)["logits"]
+                theirs = session.run(["logits"], inputs)[0]
+                self.assertEqual(answer.shape, theirs.shape)
+                self.assertLess(float(np.abs(answer - theirs).max()), self.MOST_DIFFERENCE)
+
+
+def _add_tests() -> None:
+    from catalogue import SPECS
+
+    for model in GROUPS["test"]:
+        for suffix in SPECS[model].forms:
+            form = f"{model}.{suffix}"
+            name = "test_" + form.replace("-", "_").replace(".", "_")
+            setattr(Models, name, lambda self, model=model, form=form: self.check_file(model, form))
+
+
+_add_tests()
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The command line: commands, options, reports, and how it refuses bad usage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import small_models
+from harness import ToolCase, main
+
+COMMANDS = ("run", "compile", "bench", "inspect", "explain", "doctor")
+SCREEN_LINES = 60
+
+
+class WithModel(ToolCase):
+    """A small model and an input for it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.model = small_models.save(small_models.mlp(), self.folder / "mlp.onnx")
+        self.x = np.random.default_rng(1).standard_normal((5, small_models.WIDTH)).astype(np.float32)
+
+    def write_x(self, value: np.ndarray | None = None) -> str:
+        """An --input argument."""
+        np.save(self.folder / "x.npy", self.x if value is None else value)
+        return f"x={self.folder / 'x.npy'}"
+
+
+class Cli(WithModel):
+    """All commands."""
+
+    def test_help_names_the_commands(self) -> None:
+        shown = self.succeed("--help").stdout
+        for command in COMMANDS:
+            self.assertIn(command, shown)
+
+    def test_help_of_a_command_fits_a_screen(self) -> None:
+        for command in COMMANDS:
+            shown = self.succeed(command, "--help").stdout
+            self.assertIn(f"intaglio {command}", shown)
+            self.assertLessEqual(len(shown.splitlines()), SCREEN_LINES)
+
+    def test_run_is_right(self) -> None:
+        for batch in (1, 2, 7, 33):
+            x = np.random.default_rng(batch).standard_normal((batch, small_models.WIDTH)).astype(np.float32)
+            answer = self.run_model(self.model, {"x": x})
+            self.assertEqual(list(answer), ["y"])
+            np.testing.assert_allclose(answer["y"], small_models.mlp_answer(x), rtol=1e-4, atol=1e-3)
+
+    def test_run_reports_its_outputs(self) -> None:
+        report = self.report("intaglio.run/1", "run", self.model, "--input", self.write_x(), "--output", "out.npz")
+        (output,) = report["outputs"]
+        self.assertEqual((output["name"], output["dtype"], output["shape"]), ("y", "f32", [5, small_models.WIDTH]))
+
+    def test_run_with_random_inputs_is_seeded(self) -> None:
+        answers = []
+        for number in range(2):
+            path = self.folder / f"{number}.npz"
+            self.succeed("run", self.model, "--shape", f"x=3x{small_models.WIDTH}", "--output", path)
+            with np.load(path) as archive:
+                answers.append({name: archive[name] for name in archive.files})
+        self.same_bits(*answers)
+        self.assertEqual(answers[0]["y"].shape, (3, small_models.WIDTH))
+
+    def test_empty_batch(self) -> None:
+        answer = self.run_model(self.model, {"x": self.x[:0]})
+        self.assertEqual(answer["y"].shape, (0, small_models.WIDTH))
+
+    def test_same_bits_for_any_number_of_threads(self) -> None:
+        big = np.random.default_rng(3).standard_normal((257, small_models.WIDTH)).astype(np.float32)
+        one = self.run_model(self.model, {"x": big}, "--threads", 1)
+        for threads in (2, 3, 4):
+            self.same_bits(one, self.run_model(self.model, {"x": big}, "--threads", threads))
+
+    def test_every_isa_level_is_right(self) -> None:
+        for level in ("scalar", "sse42", "avx2", "avx512"):
+            answer = self.run_model(self.model, {"x": self.x}, env={"INTAGLIO_MAX_ISA": level})
+            np.testing.assert_allclose(answer["y"], small_models.mlp_answer(self.x), rtol=1e-4, atol=1e-3)
+
+    def test_inspect(self) -> None:
+        report = self.report("intaglio.inspect/1", "inspect", self.model)
+        self.assertEqual([value["name"] for value in report["inputs"]], ["x"])
+        self.assertEqual([value["name"] for value in report["outputs"]], ["y"])
+        self.assertEqual(report["unsupported"], [])
+        count = sum(value.size for value in small_models.weights().values())
+        self.assertEqual(report["parameters"], count)
+
+    def test_inspect_lists_unsupported_ops(self) -> None:
+        path = small_models.save(small_models.unknown_ops(), self.folder / "strange.onnx")
+        report = self.report("intaglio.inspect/1", "inspect", path)
+        self.assertEqual({entry["op"] for entry in report["unsupported"]}, {"Frobnicate", "Defenestrate"})
+
+    def test_explain(self) -> None:
+        report = self.report("intaglio.explain/1", "explain", self.model)
+        self.assertTrue(report["steps"])
+        for step in report["steps"]:
+            self.assertTrue(step["kernel"])
+        self.assertIn("near_misses", report)
+        self.succeed("explain", self.model)
+
+    def test_bench(self) -> None:
+        arguments = ["--shape", f"x=4x{small_models.WIDTH}", "--iterations", 20, "--warmup", 2]
+        report = self.report("intaglio.bench/1", "bench", self.model, *arguments)
+        result = report["results"][0]
+        latency = result["latency_ms"]
+        self.assertLessEqual(latency["min"], latency["p50"])
+        self.assertLessEqual(latency["p50"], latency["p99"])
+        self.assertGreater(latency["min"], 0)
+
+    def test_doctor(self) -> None:
+        report = self.report("intaglio.doctor/1", "doctor")
+        self.assertIn("avx2" if "avx2" in Path("/proc/cpuinfo").read_text() else "sse42", json.dumps(report["isa"]))
+        self.assertIn("intra_op", report["threads"])
+
+    def test_logs_stay_off_stdout(self) -> None:
+        done = self.succeed("inspect", self.model, "--json", env={"INTAGLIO_LOG": "debug"})
+        json.loads(done.stdout)
+
+
+class BadUsage(WithModel):
+    """Exit code 2, with the cause and a hint."""
+
+    def test_unknown_command(self) -> None:
+        self.refuse(2, ["inspcet", "inspect"], "inspcet", self.model)
+
+    def test_unknown_option(self) -> None:
+        self.refuse(2, ["--thread", "--threads"], "run", self.model, "--thread", 1)
+
+    def test_no_command(self) -> None:
+        self.assertEqual(self.call().returncode, 2)
+
+    def test_misnamed_input(self) -> None:
+        np.save(self.folder / "x.npy", self.x)
+        self.refuse(2, ["'xx'", "x"], "run", self.model, "--input", f"xx={self.folder / 'x.npy'}")
+
+    def test_wrong_dtype(self) -> None:
+        self.refuse(2, ["x", "f64", "f32"], "run", self.model, "--input", self.write_x(self.x.astype(np.float64)))
+
+    def test_wrong_rank(self) -> None:
+        self.refuse(2, ["x", "rank"], "run", self.model, "--input", self.write_x(self.x[None]))
+
+    def test_wrong_dim(self) -> None:
+        self.refuse(2, ["x", "47", "48"], "run", self.model, "--input", self.write_x(self.x[:, :-1].copy()))
+
+    def test_bad_shape_option(self) -> None:
+        for text in ("x=3", "x=axb", "y=3x48", "x", "x=-1x48", "x=99999999999999999999x48"):
+            self.refuse(2, [], "run", self.model, "--shape", text)
+
+    def test_bad_number_of_threads(self) -> None:
+        for text in ("0", "-1", "many", "1000000"):
+            self.refuse(2, ["threads"], "run", self.model, "--threads", text)
+
+    def test_bad_variable(self) -> None:
+        env = {"INTAGLIO_MAX_ISA": "avx1024"}
+        self.refuse(2, ["INTAGLIO_MAX_ISA", "avx1024"], "run", self.model, "--input", self.write_x(), env=env)
+
+    def test_misspelt_variable(self) -> None:
+        env = {"INTAGLIO_MAXISA": "avx2"}
+        words = ["INTAGLIO_MAXISA", "INTAGLIO_MAX_ISA"]
+        self.refuse(2, words, "run", self.model, "--input", self.write_x(), env=env)
+
+    def test_input_file_that_is_missing(self) -> None:
+        self.refuse(3, ["none.npy"], "run", self.model, "--input", f"x={self.folder / 'none.npy'}")
+
+    def test_input_file_that_is_not_an_array(self) -> None:
+        (self.folder / "x.npy").write_text("not an array")
+        self.refuse(3, ["x.npy"], "run", self.model, "--input", f"x={self.folder / 'x.npy'}")
+
+    def test_input_file_that_is_truncated(self) -> None:
+        argument = self.write_x()
+        whole = (self.folder / "x.npy").read_bytes()
+        for length in (0, 5, 9, 60, len(whole) - 1):
+            (self.folder / "x.npy").write_bytes(whole[:length])
+            self.refuse(3, ["x.npy"], "run", self.model, "--input", argument)
+
+
+if __name__ == "__main__":
+    main()
