@@ -53,7 +53,8 @@ GemmBlocking block_gemm(const GemmKernels& kernels, std::size_t m, std::size_t n
   out.kc = std::max(gemm::round_up((k + parts - 1) / parts, row.tile_k), row.tile_k);
   // Mc: rows that share one pass over B. A is re-read once per strip of B at about one byte per cycle, which L3 serves as
   // well as L2; weights that come from memory should come once. Partial sums of a strip stay within L2.
-  const std::size_t by_l3 = target.l3_bytes / 4 / std::max<std::size_t>(k * size, 1);
+  const std::size_t far = target.l3_bytes != 0 ? target.l3_bytes / 4 : target.l2_bytes;
+  const std::size_t by_l3 = far / std::max<std::size_t>(k * size, 1);
   const std::size_t by_partials = parts > 1 ? target.l2_bytes / 8 / (row.block_n * sizeof(float)) : by_l3;
   out.mc = std::max(std::min(by_l3, by_partials) / row.block_m, std::size_t{8}) * row.block_m;
   out.mc = std::min(out.mc, std::max<std::size_t>(m, 1));
