@@ -65,6 +65,13 @@ def read_run(folder):
     return Counts(passed, failed, skipped, reasons)
 
 
+def show_output(folder, name):
+    """What a test printed, for tests whose list is part of the answer; failed ones were shown by ctest already."""
+    for test in ET.parse(folder / "ctest.junit.xml").getroot().iter("testcase"):
+        if test.get("name") == name and test.find("failure") is None:
+            print(f"---- {name}\n{test.findtext('system-out', '').strip()}\n----")
+
+
 def print_reasons(reasons):
     by_reason = collections.defaultdict(list)
     for case, why in reasons:
@@ -126,6 +133,7 @@ def main():
     parser.add_argument("folder", nargs="?", type=pathlib.Path)
     parser.add_argument("--stage")
     parser.add_argument("--write", type=pathlib.Path)
+    parser.add_argument("--show", help="print the output of this test as well")
     parser.add_argument("--total")
     parser.add_argument("--failed-stages", default="")
     parser.add_argument("--self-test", action="store_true")
@@ -135,6 +143,8 @@ def main():
     if args.total:
         return total(args.total, args.failed_stages.split())
     counts = read_run(args.folder)
+    if args.show:
+        show_output(args.folder, args.show)
     print_reasons(counts.reasons)
     if args.write:
         args.write.parent.mkdir(parents=True, exist_ok=True)
