@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Accuracy against float64 of every generated model file, beside PyTorch eager's own error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import OURS, generate, guarded, options, plan_of
+from results import save
+from rounds import error_figures
+from text_table import terminal_table
+from worker import intaglio_worker
+
+MODELS = ("bert-base", "bert-large", "roberta-base", "distilbert-base", "minilm")
+FORMS = ("op20.onnx", "training.pt2")
+OWN_FACTOR, OWN_SLACK, LEAST_COSINE = 2.0, 1e-5, 0.999999
+
+
+def _worst(figures: list[dict[str, float]]) -> dict[str, float]:
+    worst = {name: max(item[name] for item in figures) for name in ("max_abs", "rmse", "rel_l2")}
+    return {**worst, "cosine": min(item["cosine"] for item in figures)}
+
+
+def _judge(model: str, form: str, folder: Path) -> dict[str, Any]:
+    summary = json.loads((folder / "model.json").read_text())
+    ours, own, good = [], [], True
+    with intaglio_worker(plan_of(f"{model}.{form}", folder / f"{model}.{form}"), 2, [0, 1]) as worker:
+        for name in summary["cases"]:
+            case = folder / "cases" / name
+            worker.load({key: np.load(case / f"{key}.npy") for key in summary["inputs"]})
+            worker.run(1)
+            answers = worker.outputs()
+            with np.load(case / "expected.npz") as eager, np.load(case / "expected64.npz") as exact:
+                for output in summary["outputs"]:
+                    mine = error_figures(answers[output], exact[output])
+                    torch = error_figures(eager[output], exact[output])
+                    limit = OWN_FACTOR * torch["rmse"] + OWN_SLACK
+                    good = good and mine["rmse"] <= limit and mine["cosine"] >= LEAST_COSINE
+                    ours.append(mine)
+                    own.append(torch)
+    return {
+        "model": model,
+        "form": form,
+        "engine": OURS,
+        "dtype": "f32",
+        "cases": len(summary["cases"]),
+        "error": _worst(ours),
+        "error_eager": _worst(own),
+        "held": good,
+    }
+
+
+def main() -> int:
+    parser = options(__doc__)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    arguments = parser.parse_args()
+    results, rows = [], []
+    for model in arguments.models:
+        folder = generate(model)
+        for form in FORMS:
+            result = _judge(model, form, folder)
+            results.append(result)
+            mine, torch = result["error"], result["error_eager"]
+            off = [f"{mine['rmse']:.1e}", f"{torch['rmse']:.1e}", f"{mine['max_abs']:.1e}", f"{torch['max_abs']:.1e}"]
+            rows.append([model, form, *off, f"{mine['cosine']:.9f}", "yes" if result["held"] else "NO"])
+    header = ["model", "file", "RMSE", "eager's", "largest", "eager's", "cosine", "held"]
+    print(terminal_table(header, rows, "llrrrrrl"))
+    print("  against float64; the worst of all cases and outputs")
+    save("accuracy", results)
+    return 5 if arguments.check and not all(result["held"] for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

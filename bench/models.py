@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""All end-to-end benchmarks one after the other, then the tables of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = ("bert.py", "classifier.py", "memory.py", "accuracy.py")
+
+
+def main() -> int:
+    worst = 0
+    for script in SCRIPTS:
+        print(f"\n== {script.removesuffix('.py')}", flush=True)
+        done = subprocess.run([sys.executable, str(HERE / script), *sys.argv[1:]], check=False)
+        worst = max(worst, done.returncode)
+    done = subprocess.run([sys.executable, str(HERE / "tables.py")], check=False)
+    return max(worst, done.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Results as files: schema intaglio.bench/1, with date and machine."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tool import ROOT, ToolError, call
+
+FOLDER = ROOT / "bench" / "results"
+SCHEMA = "intaglio.bench/1"
+PACKAGES = ("onnxruntime", "torch", "transformers", "numpy")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return "unknown"
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _isa() -> Any:
+    try:
+        return call(["doctor"]).get("isa", [])
+    except (ToolError, ValueError):
+        return []
+
+
+def environment() -> dict[str, Any]:
+    """The machine, the date, the versions."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": _processor(),
+        "isa": _isa(),
+        "threads": len(os.sched_getaffinity(0)),
+        "commit": _commit(),
+        "versions": versions,
+    }
+
+
+def save(name: str, results: list[dict[str, Any]], extra: dict[str, Any] | None = None) -> Path:
+    """Writes results/<name>.json and says so."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{name}.json"
+    content = {"schema": SCHEMA, "environment": environment(), "results": results, **(extra or {})}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"  written: {path.relative_to(ROOT)}", file=sys.stderr)
+    return path
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """The latest results of this name, or None."""
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
