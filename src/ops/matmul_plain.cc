@@ -1,0 +1,110 @@
+// matmul by plain loops: types that are rare in models and have no GEMM kernel.
+#include <fmt/format.h>
+
+#include <type_traits>
+
+#include "base/half.h"
+#include "ops/matmul_op.h"
+
+namespace intaglio::ops {
+namespace {
+
+struct PlainBinding final : Binding {
+  MatmulShape shape;
+};
+
+// The type of products and sums: integers without sign, so that overflow wraps; 16-bit floats in f32.
+template <class T>
+struct Sum {
+  using type = T;
+};
+template <>
+struct Sum<std::int32_t> {
+  using type = std::uint32_t;
+};
+template <>
+struct Sum<std::int64_t> {
+  using type = std::uint64_t;
+};
+template <>
+struct Sum<Float16> {
+  using type = float;
+};
+template <>
+struct Sum<BFloat16> {
+  using type = float;
+};
+
+template <class T>
+typename Sum<T>::type widen(T x) {
+  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) return to_float(x);
+  else return static_cast<typename Sum<T>::type>(x);
+}
+template <class T>
+T narrow(typename Sum<T>::type x) {
+  if constexpr (std::is_same_v<T, Float16>) return to_float16(x);
+  else if constexpr (std::is_same_v<T, BFloat16>) return to_bfloat16(x);
+  else return static_cast<T>(x);
+}
+
+template <class T>
+void multiply(const MatmulShape& s, const RunArgs& args, const Worker& worker) {
+  const auto* a = static_cast<const T*>(args.inputs[0]);
+  const auto* b = static_cast<const T*>(args.inputs[1]);
+  auto* y = static_cast<T*>(args.outputs[0]);
+  const Range rows = share_of(static_cast<std::int64_t>(s.batches * s.m), 1, worker);
+  for (auto r = static_cast<std::size_t>(rows.begin); r < static_cast<std::size_t>(rows.end); ++r) {
+    const MatmulShape::Pair at = s.at(r / s.m);
+    const T* a_row = a + at.a * s.m * s.k + r % s.m * s.a.row;
+    const T* b_matrix = b + at.b * s.k * s.n;
+    for (std::size_t j = 0; j < s.n; ++j) {
+      typename Sum<T>::type sum{};
+      for (std::size_t k = 0; k < s.k; ++k) {
+        sum += widen(a_row[k * s.a.column]) * widen(b_matrix[k * s.b.row + j * s.b.column]);
+      }
+      y[r * s.n + j] = narrow<T>(sum);
+    }
+  }
+}
+
+class PlainMatmul final : public PreparedOp {
+ public:
+  explicit PlainMatmul(const MatmulDescriptor& d) : d_(d) {}
+
+  Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
+    auto binding = std::make_unique<PlainBinding>();
+    INTAGLIO_TRY(binding->shape, resolve_matmul(d_, request));
+    const MatmulShape& s = binding->shape;
+    binding->flops = 2.0 * static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+    binding->blocking = "plain loops, threads split rows";
+    return binding;
+  }
+
+  RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
+    const MatmulShape& s = static_cast<const PlainBinding&>(base).shape;
+    switch (d_.a) {
+      case DType::f64: multiply<double>(s, args, worker); break;
+      case DType::f16: multiply<Float16>(s, args, worker); break;
+      case DType::bf16: multiply<BFloat16>(s, args, worker); break;
+      case DType::i32: multiply<std::int32_t>(s, args, worker); break;
+      case DType::u32: multiply<std::uint32_t>(s, args, worker); break;
+      case DType::i64: multiply<std::int64_t>(s, args, worker); break;
+      case DType::u64: multiply<std::uint64_t>(s, args, worker); break;
+      default: break;  // excluded by validate()
+    }
+    return RunStatus::ok;
+  }
+
+  Facts facts() const override { return {fmt::format("matmul_{}_plain", name_of(d_.a)), "scalar", ""}; }
+
+ private:
+  MatmulDescriptor d_;
+};
+
+}  // namespace
+
+std::unique_ptr<PreparedOp> prepare_matmul_plain(const MatmulDescriptor& descriptor) {
+  return std::make_unique<PlainMatmul>(descriptor);
+}
+
+}  // namespace intaglio::ops
