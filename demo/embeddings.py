@@ -31,7 +31,9 @@ def _embeddings(hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _with_torch(inputs: Arrays) -> np.ndarray:
     import build_model
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     module = build_model.build(SPECS["minilm"], fetch("minilm-source"))
     with torch.inference_mode():
         outputs = module(**{name: torch.from_numpy(value) for name, value in inputs.items()})

@@ -32,7 +32,9 @@ def _make(spec: Spec, folder: Path) -> None:
     import exporters
     import reference_cases
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     torch.set_num_threads(2)
     source = fetch("minilm-source") if spec.real_weights else None
     with exporters.quiet():
