@@ -57,10 +57,21 @@ def _accuracy(content: dict[str, Any]) -> str:
     table = []
     for result in content["results"]:
         mine, torch = result["error"], result["error_eager"]
-        off = [f"{mine['rmse']:.1e}", f"{torch['rmse']:.1e}", f"{mine['max_abs']:.1e}", f"{torch['max_abs']:.1e}"]
+        peer = result["error_onnxruntime"]
+        off = [f"{mine['rmse']:.1e}", f"{torch['rmse']:.1e}", f"{peer['rmse']:.1e}" if peer else ""]
+        off += [f"{mine['max_abs']:.1e}", f"{torch['max_abs']:.1e}"]
         table.append([result["model"], result["form"], *off, f"{mine['cosine']:.9f}"])
-    header = ["model", "file", "RMSE", "PyTorch eager's", "largest error", "PyTorch eager's", "cosine"]
-    return markdown_table(header, table, "llrrrrr")
+    header = [
+        "model",
+        "file",
+        "RMSE",
+        "PyTorch eager's",
+        "ONNX Runtime's",
+        "largest error",
+        "PyTorch eager's",
+        "cosine",
+    ]
+    return markdown_table(header, table, "llrrrrrr")
 
 
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
