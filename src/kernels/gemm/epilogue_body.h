@@ -1,9 +1,10 @@
 // From a block of accumulators in memory (a scratch in L1) to the output: the Epilogue of gemm.h over a vector policy V.
 // The block was just stored by the micro-kernel; a store and a load per vector cost about 2 cycles against K FMAs.
-// V beyond math_body.h: load, load_n, store, store_n for float and int32, set1i, subi, muli, to_float.
+// V is a vector policy of kernels/math. Included by ISA files only.
 #pragma once
 
-#include "kernels/gemm/math_body.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/math/functions.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
@@ -20,6 +21,17 @@ inline void store_some(T* to, R value, std::size_t count) {
   } else if (count != 0) {
     V::store_n(to, value, count);
   }
+}
+
+template <class V, Unary U>
+inline typename V::F unary_v(typename V::F x) {
+  if constexpr (U == Unary::relu) return V::max(V::set1(0.0f), x);
+  if constexpr (U == Unary::gelu_erf) return math::gelu_erf_v<V>(x);
+  if constexpr (U == Unary::gelu_tanh) return math::gelu_tanh_v<V>(x);
+  if constexpr (U == Unary::silu) return math::silu_v<V>(x);
+  if constexpr (U == Unary::sigmoid) return math::sigmoid_v<V>(x);
+  if constexpr (U == Unary::tanh) return math::tanh_v<V>(x);
+  return x;
 }
 
 // One vector of row i (of the problem), columns j and on, after the integer part.

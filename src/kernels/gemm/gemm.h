@@ -37,9 +37,9 @@ constexpr std::size_t kPanelWidth = 16;    // columns of one panel of B
 constexpr std::size_t kInt8KGroup = 4;     // consecutive k of one column stored together in B s8
 constexpr std::size_t kInt8KPadding = 64;  // K of a packed s8 panel is padded to this with zeros (shared with AMX)
 
-// ONNX Relu, Gelu, Gelu(approximate=tanh), Swish/SiLU, Sigmoid, Tanh. Absolute errors against float64 are below:
-// relu 0, gelu_* and silu 3e-7 * max(1, |x|), sigmoid 3e-7, tanh 4e-7. NaN gives NaN, +inf the limit;
-// gelu and silu of -inf give NaN or -0 (0 * inf), as in the frameworks.
+// ONNX Relu, Gelu, Gelu(approximate=tanh), Swish/SiLU, Sigmoid, Tanh, by the functions of kernels/math (so a fused and a
+// separate activation give the same bits): sigmoid and tanh within 4 ulp, the absolute error of gelu_* and silu at most
+// 4 eps |x|. NaN gives NaN, +inf the limit; gelu and silu of -inf are NaN (0 * inf), as in the frameworks.
 // clamp is not listed: it is a stage of its own, after the residual.
 enum class Unary : std::uint8_t { none, relu, gelu_erf, gelu_tanh, silu, sigmoid, tanh };
 

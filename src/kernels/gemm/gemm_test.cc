@@ -110,7 +110,7 @@ struct FloatEpilogue {
     error += kEps * std::abs(x);
     const double before = x;
     x = reference_unary(spec.unary, x);
-    if (spec.unary > Unary::relu) error = 1.2 * error + 4e-7 * std::max(1.0, std::abs(before));
+    if (spec.unary > Unary::relu) error = 1.2 * error + 4 * kEps * std::max(1.0, std::abs(before));
     if (spec.residual != nullptr) x += residual[i * spec.residual_pitch + j];
     error += kEps * std::abs(x);
     return spec.clamp ? std::min(std::max(x, -0.25), 0.75) : x;

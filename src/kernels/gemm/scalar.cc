@@ -1,5 +1,5 @@
 // The reference kernels: the contract of gemm.h written as plainly as possible. Also the last resort of machines below
-// the other rows. Functions of Unary are the C library's.
+// the other rows. Functions of Unary are the C library's, in double.
 #include <cmath>
 #include <limits>
 
@@ -8,18 +8,19 @@
 namespace intaglio::kernels::gemm {
 namespace {
 
-float apply(Unary unary, float x) {
+double apply_wide(Unary unary, double x) {
   switch (unary) {
     case Unary::none: return x;
-    case Unary::relu: return x < 0.0f ? 0.0f : x;
-    case Unary::gelu_erf: return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
-    case Unary::gelu_tanh: return x / (1.0f + std::exp(-1.5957691216057308f * x * (1.0f + 0.044715f * x * x)));
-    case Unary::silu: return x / (1.0f + std::exp(-x));
-    case Unary::sigmoid: return 1.0f / (1.0f + std::exp(-x));
+    case Unary::relu: return x < 0 ? 0 : x;
+    case Unary::gelu_erf: return 0.5 * x * (1 + std::erf(x * 0.70710678118654752));
+    case Unary::gelu_tanh: return x / (1 + std::exp(-1.5957691216057308 * x * (1 + 0.044715 * x * x)));
+    case Unary::silu: return x / (1 + std::exp(-x));
+    case Unary::sigmoid: return 1 / (1 + std::exp(-x));
     case Unary::tanh: return std::tanh(x);
   }
   return x;
 }
+float apply(Unary unary, float x) { return static_cast<float>(apply_wide(unary, x)); }
 
 void finish(const Args& g, std::size_t i, std::size_t j, float x) {
   const Epilogue& e = *g.epilogue;

@@ -2,15 +2,13 @@
 // A panel's 64 bytes (16 columns x 4 k) become four vectors of 4 columns x 4 k; vpmaddwd leaves two i32 per column,
 // which are joined once, at the store.
 #include "kernels/gemm/s8_body.h"
-#include "kernels/gemm/v256.h"
+#include "kernels/math/v256.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
 
 struct Maddwd256 {
-  struct V : V256 {
-    static I addi(I a, I b) { return _mm256_add_epi32(a, b); }
-  };
+  using V = math::V256;
   static constexpr int kRows = 3, kPanels = 1;
 
   template <int MR, int NP>

@@ -1,14 +1,12 @@
 // u8 x s8 GEMM on AVX512-VNNI: 24 accumulators, vpdpbusd (exact: i32 sums of four u8 x s8 products do not saturate).
 #include "kernels/gemm/s8_body.h"
-#include "kernels/gemm/v512.h"
+#include "kernels/math/v512.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
 
 struct Vnni512 {
-  struct V : V512 {
-    static I addi(I a, I b) { return _mm512_add_epi32(a, b); }
-  };
+  using V = math::V512;
   static constexpr int kRows = 6, kPanels = 4;
 
   template <int MR, int NP>
