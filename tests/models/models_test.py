@@ -90,10 +90,28 @@ class Models(ToolCase):
 
 
 class Classifier(ToolCase):
-    """The real int8 classifier, against ONNX Runtime."""
+    """The real int8 classifier, against ONNX Runtime.
 
-    # Two engines may round one activation to neighbouring int8 steps; the logits range over about ±10.
-    MOST_DIFFERENCE = 0.1
+    An activation next to a rounding border lands on either int8 step, depending on the last bit of the float before
+    it, and moves a logit by up to a few tenths (they range over about -10 to 10). ONNX Runtime differs that much from
+    itself with its graph optimisations off. So: the median difference is that of float rounding, and no difference is
+    beyond twice what ONNX Runtime shows between its two modes on the same inputs.
+    """
+
+    SHAPES = ((1, 1), (1, 7), (1, 16), (1, 24), (1, 32), (1, 64), (2, 9), (4, 33), (8, 20), (1, 128), (1, 256))
+    MEDIAN = 1e-3
+    FACTOR = 2.0
+
+    def inputs(self) -> list[Arrays]:
+        """Seeded ids; with several rows the later ones are padded."""
+        random = np.random.default_rng(11)
+        made = []
+        for batch, sequence in self.SHAPES * 2:
+            ids = random.integers(1000, 30000, size=(batch, sequence), dtype=np.int64)
+            mask = np.ones_like(ids)
+            mask[batch // 2 + 1 :, sequence // 2 + 1 :] = 0
+            made.append({"input_ids": ids * mask, "attention_mask": mask})
+        return made
 
     def test_logits(self) -> None:
         import onnxruntime
@@ -102,18 +120,20 @@ class Classifier(ToolCase):
         if not model.exists():
             self.skipTest(f"{model} is missing: tests/models/generate.py fetches it")
         plan = self.compile_model(model)
-        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-        random = np.random.default_rng(11)
-        for batch, sequence in ((1, 1), (1, 16), (1, 64), (4, 33), (1, 256)):
-            with self.subTest(batch=batch, sequence=sequence):
-                ids = random.integers(1000, 30000, size=(batch, sequence), dtype=np.int64)
-                mask = np.ones_like(ids)
-                mask[batch // 2 + 1 :, sequence // 2 + 1 :] = 0
-                inputs = {"input_ids": ids * mask, "attention_mask": mask}
-                answer = self.run_model(plan, inputs, "--threads", 1)["logits"]
-                theirs = session.run(["logits"], inputs)[0]
-                self.assertEqual(answer.shape, theirs.shape)
-                self.assertLess(float(np.abs(answer - theirs).max()), self.MOST_DIFFERENCE)
+        plain = onnxruntime.SessionOptions()
+        plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        fused_session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        plain_session = onnxruntime.InferenceSession(str(model), plain, providers=["CPUExecutionProvider"])
+        ours, own = [], []
+        for inputs in self.inputs():
+            answer = self.run_model(plan, inputs, "--threads", 1)["logits"]
+            fused = fused_session.run(["logits"], inputs)[0]
+            self.assertEqual((answer.shape, answer.dtype), (fused.shape, fused.dtype))
+            ours.append(float(np.abs(answer - fused).max()))
+            own.append(float(np.abs(plain_session.run(["logits"], inputs)[0] - fused).max()))
+        print(f"largest {max(ours):.2e}, median {np.median(ours):.2e}; ONNX Runtime's own modes: {max(own):.2e}")
+        self.assertLessEqual(float(np.median(ours)), self.MEDIAN)
+        self.assertLessEqual(max(ours), self.FACTOR * max(own))
 
 
 def _add_tests() -> None:
