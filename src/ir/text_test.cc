@@ -193,7 +193,7 @@ TEST(Text, ErrorsHaveLineAndColumn) {
       {"symbol s\nconst %c: f32[s] = splat 1", "line 3, column 11", "constant dimensions"},
       {"%y = relu(%x)", "line 2, column 12", "%x is not defined above"},
       {"%y = relu(%y)", "line 2, column 12", "not defined above"},
-      {"const %c: f32[1] = [1]\n%y = rleu(%c)", "line 3, column 6", "did you mean relu"},
+      {"const %c: f32[1] = [1]\n%y = sofmax(%c)", "line 3, column 6", "did you mean softmax"},
       {"const %c: f32[1] = [1]\n%y = softmax(%c) {axis=0, axis=0}", "line 3, column 27", "given twice"},
       {"const %c: f32[1] = [1]\n%y = softmax(%c) {axes=0}", "line 3, column 19", "no attribute 'axes'"},
       {"const %c: f32[1] = [1]\n%y = softmax(%c) {axis=0, log=1}", "line 3, column 31", "true or false"},

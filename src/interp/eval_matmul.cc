@@ -1,0 +1,151 @@
+// Matrix products. Floating point: products are summed in double (exact products of floats) and rounded once; integers
+// wrap.
+#include "interp/eval.h"
+
+namespace intaglio::interp {
+
+namespace {
+
+struct Extents {
+  std::int64_t m = 0, k = 0, n = 0;
+};
+
+// y[m, n] = a[m, k] @ b[k, n], dense.
+template <class C>
+void product(const C* a, const C* b, C* y, const Extents& e) {
+  std::vector<Sum<C>> row(static_cast<std::size_t>(e.n));
+  for (std::int64_t i = 0; i < e.m; ++i) {
+    std::fill(row.begin(), row.end(), Sum<C>(0));
+    for (std::int64_t k = 0; k < e.k; ++k) {
+      const auto left = static_cast<Sum<C>>(a[i * e.k + k]);
+      for (std::int64_t j = 0; j < e.n; ++j) row[static_cast<std::size_t>(j)] += left * static_cast<Sum<C>>(b[k * e.n + j]);
+    }
+    for (std::int64_t j = 0; j < e.n; ++j) y[i * e.n + j] = static_cast<C>(row[static_cast<std::size_t>(j)]);
+  }
+}
+
+// NumPy matmul of shapes: where each batch of a and b begins.
+struct BatchPlan {
+  Extents e;
+  std::vector<std::int64_t> a, b;  // batch numbers
+};
+BatchPlan plan_batches(Shape a, Shape b) {
+  if (a.size() == 1) a.insert(a.begin(), 1);
+  if (b.size() == 1) b.push_back(1);
+  BatchPlan plan;
+  plan.e = {a[a.size() - 2], a.back(), b.back()};
+  const Shape batch_a(a.begin(), a.end() - 2), batch_b(b.begin(), b.end() - 2);
+  const Shape batch = *broadcast(batch_a, batch_b);  // the shape function has agreed
+  plan.a = offsets_of(batch, broadcast_strides(batch_a, batch));
+  plan.b = offsets_of(batch, broadcast_strides(batch_b, batch));
+  return plan;
+}
+
+template <class C>
+std::vector<C> batched_product(const EvalArgs& args, const std::vector<C>& a, const std::vector<C>& b) {
+  const BatchPlan plan = plan_batches(args.in(0).shape, args.in(1).shape);
+  std::vector<C> y(static_cast<std::size_t>(args.count()));
+  const Extents& e = plan.e;
+  if (y.empty()) return y;
+  for (std::size_t i = 0; i < plan.a.size(); ++i) {
+    product(a.data() + plan.a[i] * e.m * e.k, b.data() + plan.b[i] * e.k * e.n,
+            y.data() + static_cast<std::int64_t>(i) * e.m * e.n, e);
+  }
+  return y;
+}
+
+// activation(y + bias) + residual, each step rounded to C; rows of n.
+template <class C>
+void epilogue(const EvalArgs& args, std::size_t bias_operand, std::vector<C>& y) {
+  const std::string& activation = args.attrs.s("activation");
+  const Tensor *bias = args.maybe(bias_operand), *residual = args.maybe(bias_operand + 1);
+  const auto n = static_cast<std::size_t>(args.shapes[0].back());
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    C value = y[i];
+    if (bias != nullptr) value = value + load_as<C>(*bias, static_cast<std::int64_t>(i % n));
+    value = activate(activation, value);
+    if (residual != nullptr) value = value + load_as<C>(*residual, static_cast<std::int64_t>(i));
+    y[i] = value;
+  }
+}
+
+template <class C>
+std::vector<C> transposed(const std::vector<C>& x, std::int64_t rows, std::int64_t columns) {
+  std::vector<C> y(x.size());
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) y[static_cast<std::size_t>(j * rows + i)] = x[static_cast<std::size_t>(i * columns + j)];
+  }
+  return y;
+}
+
+template <class C>
+Result<Tensors> linear_of(const EvalArgs& args) {
+  const Tensor &x = args.in(0), &weight = args.in(1);
+  std::vector<C> w = load_all<C>(weight);
+  if (args.attrs.b("transposed")) w = transposed(w, weight.shape[0], weight.shape[1]);
+  Extents e{0, x.shape.back(), args.shapes[0].back()};
+  std::vector<C> y(static_cast<std::size_t>(args.count()));
+  e.m = e.n == 0 ? 0 : args.count() / e.n;
+  product(load_all<C>(x).data(), w.data(), y.data(), e);
+  epilogue(args, 2, y);
+  return result_of(args, y);
+}
+
+// x minus a zero point that broadcasts to it; `rows` turns [M] into [M, 1].
+std::vector<std::int64_t> without_zero_point(const Tensor& x, const Tensor* zero, bool rows) {
+  std::vector<std::int64_t> values = load_all<std::int64_t>(x);
+  if (zero == nullptr) return values;
+  Shape shape = zero->shape;
+  if (zero->element_count() == 1) {
+    shape.clear();
+  } else if (rows && shape.size() == 1) {
+    shape.push_back(1);
+  }
+  const auto at = offsets_of(x.shape, broadcast_strides(shape, x.shape));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] -= zero->as_int(at[i]);
+  return values;
+}
+
+template <class C>
+Result<Tensors> quantized_linear_of(const EvalArgs& args) {
+  const Tensor& x = args.in(0);
+  const auto a = without_zero_point(x, args.maybe(3), false);
+  const auto b = without_zero_point(args.in(1), args.maybe(5), false);
+  Extents e{0, x.shape.back(), args.shapes[0].back()};
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(args.count()));
+  e.m = e.n == 0 ? 0 : args.count() / e.n;
+  product(a.data(), b.data(), sums.data(), e);
+  const C x_scale = load_as<C>(args.in(2), 0);
+  const bool per_column = args.in(4).element_count() > 1;
+  std::vector<C> y(sums.size());
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::int64_t column = per_column ? static_cast<std::int64_t>(i) % e.n : 0;
+    const C scale = x_scale * load_as<C>(args.in(4), column);
+    y[i] = static_cast<C>(static_cast<std::int32_t>(sums[i])) * scale;
+  }
+  epilogue(args, 6, y);
+  return result_of(args, y);
+}
+
+}  // namespace
+
+Result<Tensors> eval_matmul(const EvalArgs& args) {
+  return with_compute_type(args.in(0).dtype, [&]<class C>(C) {
+    return result_of(args, batched_product(args, load_all<C>(args.in(0)), load_all<C>(args.in(1))));
+  });
+}
+
+Result<Tensors> eval_linear(const EvalArgs& args) {
+  return args.in(0).dtype == DType::f64 ? linear_of<double>(args) : linear_of<float>(args);
+}
+
+Result<Tensors> eval_matmul_integer(const EvalArgs& args) {
+  return result_of(args, batched_product(args, without_zero_point(args.in(0), args.maybe(2), true),
+                                         without_zero_point(args.in(1), args.maybe(3), false)));
+}
+
+Result<Tensors> eval_quantized_linear(const EvalArgs& args) {
+  return args.dtypes[0] == DType::f64 ? quantized_linear_of<double>(args) : quantized_linear_of<float>(args);
+}
+
+}  // namespace intaglio::interp
