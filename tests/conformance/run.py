@@ -3,10 +3,11 @@
 
     run.py --corpus FOLDER [--binary build/release/bin/intaglio] [--accept]
 
-A case passes when every output is right. An op is *claimed* as soon as the tool runs one of its cases; a case that the
-tool refuses with exit code 4 (the model cannot be run: unsupported op, dtype or form) counts as refused, with the
-reason in the report. Anything else - a wrong answer, a crash, another exit code - fails, and so does a case listed in
-`must_pass.txt` that no longer passes. `--accept` rewrites that list from this run. Where a case feeds an operand that
+A case passes when every output is right. The ops that are *claimed* are those of the front end's own table
+(src/frontend/onnx/ops.inc). A case that the tool refuses with exit code 4 (the model cannot be run: unsupported op,
+dtype or form) counts as refused, with the reason in the report. Anything else - a wrong answer, a crash, another exit
+code - fails; so does a claimed op of which no case passes, and a case listed in `must_pass.txt` that no longer passes.
+`--accept` rewrites that list from this run. Where a case feeds an operand that
 decides shapes or axes as a graph input and the tool refuses it, its variant with constant operands is run instead.
 """
 
@@ -16,6 +17,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,8 @@ from compare import difference
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MUST_PASS = HERE / "must_pass.txt"
+TABLE = ROOT / "src" / "frontend" / "onnx" / "ops.inc"
+TABLE_ROW = re.compile(r'^INTAGLIO_ONNX_OP\("[^"]*",\s*"(\w+)"', re.MULTILINE)
 EXIT_UNSUPPORTED = 4
 TIMEOUT_SECONDS = 60
 
@@ -91,13 +95,31 @@ def run_case(binary: Path, corpus: Path, case: dict[str, Any]) -> Outcome:
     return second
 
 
-def _print_table(outcomes: list[Outcome], verbose: bool) -> None:
-    by_op: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+def claimed_ops() -> set[str]:
+    """The op types of the front end's table."""
+    ops = set(TABLE_ROW.findall(TABLE.read_text()))
+    if not ops:
+        raise SystemExit(f"no op found in {TABLE}")
+    return ops
+
+
+def _by_op(outcomes: list[Outcome]) -> dict[str, collections.Counter[str]]:
+    states: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for outcome in outcomes:
-        by_op[outcome.op][outcome.state] += 1
-    claimed = {op for op, states in by_op.items() if set(states) != {REFUSED}}
+        states[outcome.op][outcome.state] += 1
+    return states
+
+
+def _without_a_pass(outcomes: list[Outcome], claimed: set[str], ops: list[str]) -> list[str]:
+    states = _by_op(outcomes)
+    wanted = claimed & set(ops) if ops else claimed
+    return sorted(op for op in wanted if states[op][PASSED] + states[op][CONSTANT] == 0)
+
+
+def _print_table(outcomes: list[Outcome], claimed: set[str], verbose: bool) -> None:
+    by_op = _by_op(outcomes)
     print(f"{'op':28} {'passed':>7} {'constant*':>10} {'refused':>8} {'failed':>7}")
-    for op in sorted(claimed):
+    for op in sorted(claimed & set(by_op)):
         states = by_op[op]
         print(f"{op:28} {states[PASSED]:7} {states[CONSTANT]:10} {states[REFUSED]:8} {states[FAILED]:7}")
     print("* passed with the operands that decide shapes or axes as initialisers")
@@ -148,20 +170,24 @@ def main() -> int:
         cases = [case for case in cases if case["op"] in arguments.ops]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         outcomes = list(pool.map(lambda case: run_case(arguments.binary, arguments.corpus, case), cases))
-    _print_table(outcomes, arguments.verbose)
+    claimed = claimed_ops()
+    _print_table(outcomes, claimed, arguments.verbose)
     counts = collections.Counter(outcome.state for outcome in outcomes)
     good = counts[PASSED] + counts[CONSTANT]
     print(f"\n{len(cases)} cases: {good} passed, {counts[REFUSED]} refused, {counts[FAILED]} failed")
     bad = [outcome for outcome in outcomes if outcome.state == FAILED]
     for outcome in bad:
         print(f"FAILED {outcome.case} ({outcome.op}): {outcome.detail}")
+    empty = _without_a_pass(outcomes, claimed, arguments.ops)
+    for op in empty:
+        print(f"CLAIMED {op}: the front end lists it, but none of its cases passes")
     if arguments.accept:
         _accept(outcomes)
-        return 1 if bad else 0
+        return 1 if bad or empty else 0
     lost = _regressions(outcomes)
     for outcome in lost:
         print(f"LOST {outcome.case} ({outcome.op}) passed before, now refused: {outcome.detail}")
-    return 1 if bad or lost or good == 0 else 0
+    return 1 if bad or lost or empty else 0
 
 
 if __name__ == "__main__":
