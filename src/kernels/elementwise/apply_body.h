@@ -13,7 +13,7 @@ template <class V, bool kUniform>
 struct Reader {
   const float* data;
   typename V::F all;
-  explicit Reader(const void* p) : data(static_cast<const float*>(p)), all(kUniform ? V::set1(*data) : V::set1(0.0f)) {}
+  explicit Reader(const void* p) : data(static_cast<const float*>(p)), all(V::set1(kUniform ? *data : 0.0f)) {}
   typename V::F full(std::size_t i) const { return kUniform ? all : V::load(data + i); }
   typename V::F some(std::size_t i, std::size_t n) const { return kUniform ? all : V::load_n(data + i, n); }
 };
@@ -23,6 +23,12 @@ void map1(const Args& g, Fn fn) {
   const Reader<V, false> x(g.source[0]);
   float* out = static_cast<float*>(g.out);
   std::size_t i = 0;
+  if (g.uniform[0]) {
+    const typename V::F all = fn(V::set1(*x.data));
+    for (; i + V::kLanes <= g.count; i += V::kLanes) V::store(out + i, all);
+    if (i < g.count) V::store_n(out + i, all, g.count - i);
+    return;
+  }
   for (; i + V::kLanes <= g.count; i += V::kLanes) V::store(out + i, fn(x.full(i)));
   if (i < g.count) V::store_n(out + i, fn(x.some(i, g.count - i)), g.count - i);
 }

@@ -1,0 +1,234 @@
+#include "ops/norm.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "kernels/norm/table.h"
+#include "ops/float_rows.h"
+#include "ops/kernel_choice.h"
+
+namespace intaglio::ops {
+namespace {
+
+namespace table = kernels::norm;
+
+// Bytes of one thread's buffers, each 64-byte aligned.
+std::size_t padded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// gamma or beta of one binding: where it is, and whether it must be written out first.
+struct Vector {
+  int input = -1;
+  bool expanded = false;
+  DType type = DType::f32;
+  BroadcastLoops loops;
+  std::size_t at = 0;  // in thread scratch
+};
+
+struct NormBinding final : Binding {
+  std::int64_t rows = 0;
+  std::size_t n = 0;
+  int residual = -1;
+  Vector gamma, beta;
+  std::size_t row_at[2] = {0, 0};  // scratch rows of x (and y), residual: 16-bit types
+};
+
+class NormOp final : public PreparedOp {
+ public:
+  NormOp(const NormDescriptor& descriptor, const Target& target)
+      : d_(descriptor),
+        kernels_(choose_elementwise(target.isa)),
+        row_(best_row(table::kKernels, table::kKernelCount, target.isa, [](const auto&) { return true; })),
+        compute_(descriptor.dtype == DType::f64 ? DType::f64 : DType::f32) {
+    if (row_ == nullptr) row_ = &table::kKernels[0];
+  }
+  Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override;
+  RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept override;
+  bool may_run_in_place(std::size_t index) const override { return index == 0 || (index == 1 && d_.residual); }
+  Facts facts() const override {
+    return {row_->name, row_->isa, std::string(d_.residual ? "residual " : "") + (d_.gamma ? "gamma " : "") + (d_.beta ? "beta" : "")};
+  }
+
+ private:
+  Result<Vector> bind_vector(const BindRequest& request, int input, const Shape& shape, std::size_t& scratch) const;
+  const void* vector_at(const Vector& vector, const RunArgs& args) const noexcept;
+  void run_f32(const NormBinding& b, const RunArgs& args, std::int64_t row, const float* gamma, const float* beta) const noexcept;
+  void run_f64(const NormBinding& b, const RunArgs& args, std::int64_t row, const double* gamma, const double* beta) const noexcept;
+
+  NormDescriptor d_;
+  ElementwiseKernels kernels_;
+  const table::KernelRow* row_;
+  DType compute_;
+};
+
+Result<Vector> NormOp::bind_vector(const BindRequest& request, int input, const Shape& shape, std::size_t& scratch) const {
+  Vector v;
+  if (input < 0) return v;
+  const Operand& operand = request.inputs[static_cast<std::size_t>(input)];
+  if (!is_floating(operand.dtype)) return fail(ErrorCode::usage, fmt::format("norm: operand {} is {}", input, name_of(operand.dtype)));
+  v.input = input;
+  v.type = operand.dtype;
+  INTAGLIO_TRY(v.loops, broadcast_loops(shape, std::span(&operand.shape, 1)));
+  INTAGLIO_TRY(const std::int64_t count, element_count(operand.shape));
+  v.expanded = v.type != compute_ || count != v.loops.total;
+  if (v.expanded) {
+    v.at = scratch;
+    scratch += padded(static_cast<std::size_t>(v.loops.total) * size_of(compute_));
+  }
+  return v;
+}
+
+Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) const {
+  const std::size_t expected = 1 + (d_.residual ? 1 : 0) + (d_.gamma ? 1 : 0) + (d_.beta ? 1 : 0);
+  if (request.inputs.size() != expected || request.outputs.size() != 1) {
+    return fail(ErrorCode::internal, fmt::format("norm: {} inputs, expected {}", request.inputs.size(), expected));
+  }
+  const Shape& shape = request.inputs[0].shape;
+  for (const Operand& each : {request.inputs[0], request.inputs[d_.residual ? 1 : 0], request.outputs[0]}) {
+    if (each.dtype != d_.dtype || each.shape != shape) {
+      return fail(ErrorCode::usage, fmt::format("norm: operand {} {}, expected {} {}", name_of(each.dtype), to_string(each.shape),
+                                                name_of(d_.dtype), to_string(shape)));
+    }
+  }
+  if (d_.axis > static_cast<std::int64_t>(shape.size())) {
+    return fail(ErrorCode::usage, fmt::format("norm: axis {} of an operand of shape {}", d_.axis, to_string(shape)));
+  }
+  auto b = std::make_unique<NormBinding>();
+  const Shape normalised(shape.begin() + d_.axis, shape.end());
+  INTAGLIO_CHECK(element_count(shape));
+  INTAGLIO_TRY(const std::int64_t n, element_count(normalised));
+  INTAGLIO_TRY(b->rows, element_count(std::span(shape.data(), static_cast<std::size_t>(d_.axis))));
+  b->n = static_cast<std::size_t>(n);
+  int next = 1;
+  if (d_.residual) b->residual = next++;
+  std::size_t scratch = 0;
+  INTAGLIO_TRY(b->gamma, bind_vector(request, d_.gamma ? next++ : -1, normalised, scratch));
+  INTAGLIO_TRY(b->beta, bind_vector(request, d_.beta ? next++ : -1, normalised, scratch));
+  if (d_.dtype != compute_) {
+    for (std::size_t& at : b->row_at) {
+      at = scratch;
+      scratch += padded(b->n * sizeof(float));
+    }
+  }
+  b->thread_scratch_bytes = scratch;
+  b->blocking = fmt::format("{} rows of {}", b->rows, b->n);
+  b->flops = 8.0 * static_cast<double>(b->rows) * static_cast<double>(b->n);
+  b->bytes = (d_.residual ? 3.0 : 2.0) * static_cast<double>(b->rows) * static_cast<double>(b->n) * static_cast<double>(size_of(d_.dtype));
+  return std::unique_ptr<const Binding>(std::move(b));
+}
+
+const void* NormOp::vector_at(const Vector& vector, const RunArgs& args) const noexcept {
+  if (vector.input < 0) return nullptr;
+  const void* given = args.inputs[vector.input];
+  if (!vector.expanded) return given;
+  std::byte* out = args.thread_scratch + vector.at;
+  expand_elements(kernels_, vector.loops, 0, vector.type, given, compute_, out);
+  return out;
+}
+
+RunStatus NormOp::run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept {
+  const auto& b = static_cast<const NormBinding&>(binding);
+  const Range share = share_of(b.rows, 1, worker);
+  if (share.begin >= share.end || b.n == 0) return RunStatus::ok;
+  const void* gamma = vector_at(b.gamma, args);
+  const void* beta = vector_at(b.beta, args);
+  for (std::int64_t row = share.begin; row < share.end; ++row) {
+    if (compute_ == DType::f64) {
+      run_f64(b, args, row, static_cast<const double*>(gamma), static_cast<const double*>(beta));
+    } else {
+      run_f32(b, args, row, static_cast<const float*>(gamma), static_cast<const float*>(beta));
+    }
+  }
+  return RunStatus::ok;
+}
+
+void NormOp::run_f32(const NormBinding& b, const RunArgs& args, std::int64_t row, const float* gamma,
+                     const float* beta) const noexcept {
+  const std::size_t at = static_cast<std::size_t>(row) * b.n * size_of(d_.dtype);
+  const auto in = [&](int input) { return static_cast<const std::byte*>(args.inputs[input]) + at; };
+  std::byte* out = static_cast<std::byte*>(args.outputs[0]) + at;
+  const bool direct = d_.dtype == DType::f32;
+  const auto as_f32 = [&](int input, std::size_t slot) -> const float* {
+    if (direct) return reinterpret_cast<const float*>(in(input));
+    auto* to = reinterpret_cast<float*>(args.thread_scratch + b.row_at[slot]);
+    convert_elements(kernels_, d_.dtype, in(input), DType::f32, to, b.n);
+    return to;
+  };
+  table::Args call;
+  call.kind = d_.kind == NormKind::layer ? table::Kind::layer : table::Kind::rms;
+  call.source = as_f32(0, 0);
+  if (b.residual >= 0) call.residual = as_f32(b.residual, 1);
+  call.gamma = gamma;
+  call.beta = beta;
+  call.out = direct ? reinterpret_cast<float*>(out) : reinterpret_cast<float*>(args.thread_scratch + b.row_at[0]);
+  call.n = b.n;
+  call.epsilon = static_cast<float>(d_.epsilon);
+  row_->kernel(call);
+  if (!direct) convert_elements(kernels_, DType::f32, call.out, d_.dtype, out, b.n);
+}
+
+void NormOp::run_f64(const NormBinding& b, const RunArgs& args, std::int64_t row, const double* gamma,
+                     const double* beta) const noexcept {
+  const std::size_t at = static_cast<std::size_t>(row) * b.n;
+  const double* x = static_cast<const double*>(args.inputs[0]) + at;
+  const double* r = b.residual >= 0 ? static_cast<const double*>(args.inputs[b.residual]) + at : nullptr;
+  double* y = static_cast<double*>(args.outputs[0]) + at;
+  for (std::size_t i = 0; i < b.n; ++i) y[i] = r != nullptr ? x[i] + r[i] : x[i];
+  const auto count = static_cast<double>(b.n);
+  double mean = 0.0, squares = 0.0;
+  if (d_.kind == NormKind::layer) {
+    for (std::size_t i = 0; i < b.n; ++i) mean += y[i];
+    mean /= count;
+  }
+  for (std::size_t i = 0; i < b.n; ++i) squares += (y[i] - mean) * (y[i] - mean);
+  const double factor = 1.0 / std::sqrt(squares / count + d_.epsilon);
+  for (std::size_t i = 0; i < b.n; ++i) {
+    double v = (y[i] - mean) * factor;
+    if (gamma != nullptr) v *= gamma[i];
+    y[i] = beta != nullptr ? v + beta[i] : v;
+  }
+}
+
+class NormCandidate final : public Candidate {
+ public:
+  std::string_view name() const override { return "intaglio.norm"; }
+  std::string_view family() const override { return "norm"; }
+  std::optional<std::string> refuses(const Descriptor& descriptor, const Target&) const override {
+    if (auto status = descriptor.validate(); !status) return status.error().message;
+    return std::nullopt;
+  }
+  Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
+    return std::vector<Blob>{};
+  }
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>, const Target& target) const override {
+    INTAGLIO_CHECK(descriptor.validate());
+    return std::make_unique<NormOp>(static_cast<const NormDescriptor&>(descriptor), target);
+  }
+};
+
+}  // namespace
+
+void NormDescriptor::fields(FieldVisitor& visitor) {
+  visitor.choice("kind", kind, 2);
+  visitor.field("dtype", dtype);
+  visitor.field("axis", axis);
+  visitor.field("epsilon", epsilon);
+  visitor.field("residual", residual);
+  visitor.field("gamma", gamma);
+  visitor.field("beta", beta);
+}
+
+Status NormDescriptor::validate() const {
+  if (!is_floating(dtype)) return fail(ErrorCode::unsupported, fmt::format("norm of {}", name_of(dtype)));
+  if (axis < 0 || axis > kMaxRank) return fail(ErrorCode::usage, fmt::format("norm: axis {}", axis));
+  if (kind == NormKind::rms && beta) return fail(ErrorCode::usage, "norm: rms_norm has no beta");
+  return {};
+}
+
+std::unique_ptr<Descriptor> make_norm_descriptor() { return std::make_unique<NormDescriptor>(); }
+void add_norm_candidates(std::vector<const Candidate*>& out) {
+  static const NormCandidate candidate;
+  out.push_back(&candidate);
+}
+
+}  // namespace intaglio::ops
