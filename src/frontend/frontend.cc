@@ -29,6 +29,11 @@ Result<ir::Graph> import_model(const std::filesystem::path& path, const ImportOp
   return with_extension_hint(path, zip, [&] { return zip ? pt2::import(path, options) : onnx::import(path, options); });
 }
 
+Result<std::string> format_of(const std::filesystem::path& path) {
+  INTAGLIO_TRY(const bool zip, is_zip(path));
+  return std::string(zip ? "pt2" : "onnx");
+}
+
 Result<ModelSummary> summarise_model(const std::filesystem::path& path, const ImportOptions& options) {
   INTAGLIO_TRY(const bool zip, is_zip(path));
   return with_extension_hint(path, zip, [&] { return zip ? pt2::summarise(path, options) : onnx::summarise(path, options); });

@@ -48,6 +48,8 @@ struct ModelSummary {
 // verified; constants point into mappings that the graph's tensors keep alive. Errors: file (missing, truncated,
 // corrupted, outside the directory), unsupported (all unknown ops are listed in one error, with their nodes).
 Result<ir::Graph> import_model(const std::filesystem::path& path, const ImportOptions& options = {});
+// "onnx" or "pt2", decided as above.
+Result<std::string> format_of(const std::filesystem::path& path);
 Result<ModelSummary> summarise_model(const std::filesystem::path& path, const ImportOptions& options = {});
 
 namespace onnx {

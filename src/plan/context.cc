@@ -157,6 +157,7 @@ Status Context::run(std::span<const InputView> inputs, std::span<const OutputVie
                 "check the values of the integer inputs");
   }
   for (const OutputCopy& copy : bound->copies) {
+    if (copy.bytes == 0) continue;
     std::memcpy(outputs[copy.output].data, address(bound->locations[copy.from], arena_.data(), inputs, outputs), copy.bytes);
   }
   return {};

@@ -1,0 +1,135 @@
+// Models: compile once (or load a plan), run many times.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "intaglio/report.h"
+#include "intaglio/types.h"
+
+namespace intaglio {
+inline namespace v1 {
+
+struct CompileOptions {
+  DType dtype = DType::f32;               // of floating-point arithmetic; f32 is what exists so far
+  int threads = 0;                        // 0: as many as the machine, its cgroup and INTAGLIO_THREADS allow
+  std::set<std::string> disabled_passes;  // see pass_names()
+  // Inputs to be fixed to a value and removed from the signature (shape operands that a model takes as inputs).
+  std::vector<NamedTensor> fixed_inputs;
+  // What must hold, else Error (requirement) with the nodes that fall short: "fused" (no near miss of a fusion),
+  // "no-fallback" (no kernel was refused).
+  std::vector<std::string> require;
+  // Called with a stage ("import", "passes", "pack") and the fraction done. May be empty.
+  std::function<void(std::string_view stage, double fraction)> progress;
+};
+
+struct LoadOptions {
+  int threads = 0;
+  bool verify = false;  // check the checksums of all weights (also INTAGLIO_VERIFY=1)
+  std::vector<std::string> require;
+};
+
+// The names of all passes, in order of execution.
+INTAGLIO_API std::vector<std::string> pass_names();
+
+// A dim as declared: a fixed size, or an expression over symbols.
+struct DimInfo {
+  std::string text;          // "128", "batch", "batch*seq"
+  std::int64_t size = -1;    // -1 if symbolic
+  std::string symbol;        // its name if the dim is one bare symbol
+  std::int64_t min = 0;      // of a bare symbol: its declared range
+  std::int64_t max = INT64_MAX;
+};
+struct PortInfo {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<DimInfo> dims;
+  // For integer inputs: the indices that are legal because a table is indexed with them, [0, index_limit); 0 if unknown.
+  std::int64_t index_limit = 0;
+};
+
+struct TensorView {
+  const void* data = nullptr;
+  DType dtype = DType::f32;
+  std::span<const std::int64_t> shape;
+};
+struct MutableView {
+  void* data = nullptr;
+  std::size_t bytes = 0;  // at least those of the output
+};
+
+class Model;
+
+// One caller's state: arena, scratch, bindings of recent shapes. Contexts of one model run concurrently, one thread each.
+class INTAGLIO_API Context {
+ public:
+  Context(Context&&) noexcept;
+  Context& operator=(Context&&) noexcept;
+  ~Context();
+
+  // Binds input shapes (in the order of Model::inputs()) and returns the outputs' shapes. Runs of these shapes then allocate
+  // nothing. Throws Error (usage, unsupported).
+  std::vector<Shape> prepare(std::span<const Shape> input_shapes);
+
+  // Runs once: inputs and outputs in the model's order. nullptr: done; else what went wrong, valid until the next call.
+  // Does not throw; does not allocate for prepared shapes unless it fails.
+  const Error* run_into(std::span<const TensorView> inputs, std::span<const MutableView> outputs) noexcept;
+
+  std::size_t arena_bytes() const;  // activations and scratch held now
+
+ private:
+  friend class Model;
+  struct Impl;
+  explicit Context(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// A compiled model: immutable, cheap to copy (shared), safe to use from many threads.
+class INTAGLIO_API Model {
+ public:
+  const std::vector<PortInfo>& inputs() const;
+  const std::vector<PortInfo>& outputs() const;
+
+  // Convenient: checks names, allocates outputs, runs on a context of this model (kept for the next call; concurrent calls get
+  // contexts of their own). Throws Error: usage (missing, unknown or misnamed input, wrong dtype, rank or dim), unsupported,
+  // data out of range (usage).
+  std::vector<NamedTensor> run(const std::vector<NamedTensor>& inputs) const;
+
+  Context make_context() const;
+  int threads() const;
+
+  // Writes a plan file, atomically. Throws Error (file).
+  void save(const std::string& path) const;
+
+  ModelFacts facts() const;        // sizes and times
+  Explanation explain() const;     // every step, fusion, near miss and fallback
+  // The same with predicted work for these input shapes (in the order of inputs()): blocking, flops, bytes. Throws Error.
+  Explanation explain(std::span<const Shape> input_shapes) const;
+
+ private:
+  friend struct ModelAccess;
+  struct Impl;
+  explicit Model(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
+// Compiles a .onnx or .pt2 file. Throws Error: file, unsupported (all unknown ops are listed), usage, requirement.
+INTAGLIO_API Model compile(const std::string& path, const CompileOptions& options = {});
+INTAGLIO_API Expected<Model> try_compile(const std::string& path, const CompileOptions& options = {});
+
+// Maps a plan file. Milliseconds: weights are not read. Throws Error: file, usage, requirement.
+INTAGLIO_API Model load(const std::string& path, const LoadOptions& options = {});
+INTAGLIO_API Expected<Model> try_load(const std::string& path, const LoadOptions& options = {});
+
+// load for a plan file (by its content), compile for anything else.
+INTAGLIO_API Model open(const std::string& path, const CompileOptions& options = {});
+
+}  // namespace v1
+}  // namespace intaglio

@@ -1,0 +1,129 @@
+// What Intaglio tells about models, plans and the machine.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "intaglio/types.h"
+
+namespace intaglio {
+inline namespace v1 {
+
+// ---- a model file, without compiling it
+struct InspectedPort {
+  std::string name;
+  std::string dtype;
+  std::vector<std::string> shape;  // "batch", "128", "?"
+};
+struct UnsupportedOp {
+  std::string op;
+  std::vector<std::string> nodes;
+};
+struct Inspection {
+  std::string format;    // "onnx", "pt2" or "plan"
+  std::string version;   // "opset 17, IR 8"
+  std::string producer;
+  std::vector<InspectedPort> inputs, outputs;
+  std::map<std::string, std::int64_t> ops;     // op -> count
+  std::map<std::string, std::int64_t> dtypes;  // dtype of weights -> parameters (plans: bytes of weights per layout)
+  std::int64_t parameters = 0;
+  std::size_t weight_bytes = 0;
+  std::vector<UnsupportedOp> unsupported;
+};
+// Reads a .onnx, .pt2 or plan file. `verify` checks every checksum of a plan. Throws Error (file).
+INTAGLIO_API Inspection inspect(const std::string& path, bool verify = false);
+
+// ---- a compiled model
+struct ModelFacts {
+  std::string model;          // file name that it was compiled from
+  std::string format;         // "onnx" or "pt2"
+  bool from_plan = false;
+  double compile_ms = 0;      // 0 if loaded
+  double load_ms = 0;         // 0 if compiled
+  double import_ms = 0, passes_ms = 0, lower_ms = 0;
+  std::int64_t model_nodes = 0;
+  std::int64_t steps = 0;
+  std::int64_t fused = 0;     // patterns that fired
+  std::size_t weight_bytes = 0;
+  std::size_t packs = 0;      // how many weights were packed, once each
+};
+
+struct ExplainedStep {
+  std::string node;      // names of the model's nodes that became this step
+  std::string origin;    // source line, if the file carries it
+  std::string op;
+  std::string kernel;
+  std::string isa;
+  std::string blocking;  // with input shapes only
+  std::string epilogue;
+  int threads = 1;
+  double flops = 0;      // with input shapes only
+  double bytes = 0;
+};
+struct FiredFusion {
+  std::string pattern, node;
+};
+struct NearMiss {
+  std::string pattern, node, reason;
+};
+struct Fallback {
+  std::string node, reason;
+};
+struct Explanation {
+  std::vector<ExplainedStep> steps;
+  std::vector<FiredFusion> fusions;
+  std::vector<NearMiss> near_misses;
+  std::vector<Fallback> fallbacks;
+  std::size_t weight_bytes = 0;
+  std::size_t arena_bytes = 0;              // with input shapes only
+  std::size_t arena_lower_bound_bytes = 0;  // the most bytes alive at one step
+};
+
+// ---- the machine
+struct DoctorVariable {
+  std::string name, value, meaning;
+  bool set = false;
+};
+struct DoctorLibrary {
+  std::string name, version;
+};
+struct DoctorMeasurement {
+  std::string name;  // "f32 peak avx512", "read bandwidth L2"
+  double value = 0;
+  std::string unit;  // "GFLOP/s", "GB/s"
+};
+struct Diagnosis {
+  std::string cpu, vendor;
+  int family = 0, model = 0, stepping = 0;
+  bool hypervisor = false;
+  std::vector<std::string> isa;            // usable levels
+  std::vector<std::string> isa_detected;   // before INTAGLIO_MAX_ISA
+  bool amx_usable = false;
+  std::string amx_reason;
+  std::size_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
+  std::string cache_source;
+  int logical_cores = 0, physical_cores = 0;
+  std::optional<double> cgroup_cpus;
+  std::string cgroup_source;
+  std::uint64_t memory_bytes = 0;
+  std::optional<std::uint64_t> memory_limit_bytes;
+  int intra_op = 1, inter_op = 1;
+  std::string threads_reason;
+  std::string backend;                     // of threads
+  std::vector<DoctorVariable> variables;
+  std::vector<DoctorLibrary> libraries;
+  std::vector<DoctorMeasurement> measured;  // empty unless asked for
+  std::vector<std::string> notes;
+};
+// Looks at this machine. `measure` also times peaks and bandwidths (about two seconds). Throws Error (usage) for a bad
+// environment variable.
+INTAGLIO_API Diagnosis diagnose(bool measure);
+
+// "0.1.0"
+INTAGLIO_API std::string version();
+
+}  // namespace v1
+}  // namespace intaglio
