@@ -9,6 +9,8 @@ namespace {
 
 namespace gemm = kernels::gemm;
 
+constexpr std::size_t kLine = 64;  // bytes; a k step of one panel, of either layout
+
 std::size_t operand_size(gemm::Types types) { return types == gemm::Types::f32 ? sizeof(float) : 1; }
 
 // The largest share of `total` that one of `threads` gets, as a fraction.
@@ -99,7 +101,15 @@ void run_gemm(const GemmProblem& p, const Worker& worker) noexcept {
         args.b = strip + gemm::k_offset(k0) * size;
         args.load_partial = k0 != 0;
         args.epilogue = k0 + args.k == p.k ? p.epilogue : nullptr;
+        // The B that follows: the next K range of this strip, or the next strip. Each block of rows fetches its part.
+        const bool more_k = k0 + args.k < p.k;
+        const bool more = more_k || j + kernel.block_n < column_end;
+        const char* next = more_k ? static_cast<const char*>(args.b) + gemm::k_offset(args.k) * size
+                                  : strip + kernel.block_n / gemm::kPanelWidth * p.b_panel * size;
+        const std::size_t lines = args.k / kernel.tile_k;  // of each panel
+        args.prefetch_every = more ? blocks : 0;
         for (std::size_t block = 0; block < blocks; ++block) {
+          args.prefetch = more ? next + block * (lines / blocks + 1) * kLine : nullptr;
           const std::size_t low = rows * block / blocks;
           args.m = rows * (block + 1) / blocks - low;
           args.row = i0 + low;

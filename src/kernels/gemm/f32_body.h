@@ -49,7 +49,26 @@ struct F32Block {
     const float* b = static_cast<const float*>(g.b);
     const std::size_t pitch = g.a_pitch;
     const std::size_t panel = g.b_panel;
-    for (std::size_t k = g.k; k != 0; --k) {
+    const float* ahead = static_cast<const float*>(g.prefetch);
+    const std::size_t every = g.prefetch_every != 0 ? g.prefetch_every : g.k;
+    for (std::size_t left = g.k; left != 0;) {
+      const std::size_t steps = left < every ? left : every;
+      left -= steps;
+      if (ahead != nullptr) {
+#pragma GCC unroll 4
+        for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * panel, 0, 2);
+        ahead += kPanelWidth;
+      }
+      multiply(steps, a, pitch, b, panel, acc);
+      a += steps;
+      b += steps * kPanelWidth;
+    }
+  }
+
+  // `steps` k steps.
+  static inline __attribute__((always_inline)) void multiply(std::size_t steps, const float* a, std::size_t pitch,
+                                                             const float* b, std::size_t panel, F (&acc)[MR][kVectors]) {
+    for (; steps != 0; --steps) {
       F column[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {

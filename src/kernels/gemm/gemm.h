@@ -106,6 +106,11 @@ struct Args {
   void* out = nullptr;
   std::size_t out_pitch = 0;
   std::size_t row = 0, column = 0;
+
+  // B that a later call will read, to be brought into L2 meanwhile: before every `prefetch_every` k steps (of tile_k) one
+  // line of each of this block's panels, from `prefetch` on, panels b_panel apart. Only a hint: any address is legal.
+  const void* prefetch = nullptr;
+  std::size_t prefetch_every = 0;  // 0: none
 };
 
 using Kernel = void (*)(const Args& args);

@@ -23,8 +23,7 @@ struct Case {
 };
 
 // The loops that ops/linear writes with blocking, at their plainest: every block of the row, K range by K range.
-void run_blocks(const KernelRow& row, const Case& c, Args whole, std::size_t a_bytes, std::size_t b_bytes,
-                std::size_t out_bytes = 4) {
+void run_blocks(const KernelRow& row, const Case& c, Args whole, std::size_t operand_bytes) {
   const Epilogue* epilogue = whole.epilogue;
   std::size_t range = round_up((c.k + c.splits - 1) / c.splits, row.tile_k);
   if (range == 0) range = 1;
@@ -38,12 +37,14 @@ void run_blocks(const KernelRow& row, const Case& c, Args whole, std::size_t a_b
       for (std::size_t j = 0; j < c.n; j += row.block_n) {
         args.m = std::min(row.block_m, c.m - i);
         args.n = std::min(row.block_n, c.n - j);
-        args.a = static_cast<const char*>(whole.a) + (i * whole.a_pitch + k0) * a_bytes;
-        args.b = static_cast<const char*>(whole.b) + (j / kPanelWidth * whole.b_panel + k_offset(k0)) * b_bytes;
+        args.a = static_cast<const char*>(whole.a) + (i * whole.a_pitch + k0) * operand_bytes;
+        args.b = static_cast<const char*>(whole.b) + (j / kPanelWidth * whole.b_panel + k_offset(k0)) * operand_bytes;
         args.partial = static_cast<char*>(whole.partial) + (i * whole.partial_pitch + j) * 4;
-        args.out = static_cast<char*>(whole.out) + (i * whole.out_pitch + j) * out_bytes;
+        args.out = static_cast<char*>(whole.out) + (i * whole.out_pitch + j) * 4;
         args.row = i;
         args.column = j;
+        args.prefetch = c.m % 3 == 0 ? nullptr : static_cast<const char*>(args.b) + 4096;  // often beyond the guard page
+        args.prefetch_every = c.m % 3;
         row.kernel(args);
       }
     }
@@ -142,7 +143,7 @@ void check_f32(const KernelRow& row, const Case& c, std::size_t choice) {
   args.partial = args.out = out.data();
   args.partial_pitch = args.out_pitch = out_pitch;
   args.epilogue = &epilogue.spec;
-  run_blocks(row, c, args, sizeof(float), sizeof(float));
+  run_blocks(row, c, args, sizeof(float));
 
   for (std::size_t i = 0; i < c.m; ++i) {
     for (std::size_t j = 0; j < c.n; ++j) {
@@ -161,76 +162,99 @@ void check_f32(const KernelRow& row, const Case& c, std::size_t choice) {
   EXPECT_TRUE(out.surroundings_intact() && a.surroundings_intact() && b.surroundings_intact());
 }
 
+// The operands of an integer case: the extremes are common, zero points per tensor or per row and column.
+struct IntegerCase {
+  IntegerCase(const Case& c, std::size_t choice)
+      : a((c.m - 1) * (c.k + c.pitch_extra) + c.k, c.edge), b(packed_bytes(Layout::panels16x4_s8, c.k, c.n), c.edge),
+        partial((c.m - 1) * (c.n + c.pitch_extra) + c.n, c.edge), out(partial.size(), c.edge), column_sum(c.n, c.edge),
+        column_zero(c.n, c.edge), row_zero(c.m, c.edge), row_term(c.m, c.edge), weights(c.k * c.n), floats(c, choice),
+        unsigned_weights(choice % 2 == 1) {
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] = random_byte();
+    for (auto& w : weights) w = random_byte();
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = 0x12345678;
+    for (std::size_t i = 0; i < c.m; ++i) row_zero[i] = static_cast<std::int32_t>(random_byte());
+    for (std::size_t j = 0; j < c.n; ++j) column_zero[j] = static_cast<std::int32_t>(random_byte()) - 128;
+    pack_s8({weights.data(), c.k, c.n, c.n, 1}, unsigned_weights, 0, panel_count(c.n), b.data(), column_sum.data());
+    Epilogue& e = floats.spec;
+    e.out_type = choice % 3 == 0 ? DType::i32 : DType::f32;
+    e.zero = 77;
+    if (choice % 4 != 0) e.column_sum = column_sum.data();
+    if (choice % 4 > 1) e.row_zero = row_zero.data();
+    if (choice % 4 == 3) {
+      e.column_zero = column_zero.data();
+      e.row_term = row_term.data();
+    }
+    for (std::size_t i = 0; i < c.m; ++i) {
+      row_term[i] = -static_cast<std::int32_t>(c.k) * zero_of(i);
+      for (std::size_t k = 0; k < c.k; ++k) row_term[i] += a[i * (c.k + c.pitch_extra) + k];
+    }
+  }
+  int zero_of(std::size_t i) const {
+    const Epilogue& e = floats.spec;
+    return e.column_sum == nullptr ? 0 : e.row_zero != nullptr ? row_zero[i] : 77;
+  }
+  // The definition of MatMulInteger.
+  std::int64_t sum(const Case& c, std::size_t i, std::size_t j) const {
+    std::int64_t sum = 0;
+    for (std::size_t k = 0; k < c.k; ++k) {
+      const std::uint8_t raw = weights[k * c.n + j];
+      const int w = unsigned_weights ? raw - 128 : static_cast<std::int8_t>(raw);
+      sum += (a[i * (c.k + c.pitch_extra) + k] - zero_of(i)) * (w - (floats.spec.column_zero != nullptr ? column_zero[j] : 0));
+    }
+    return sum;
+  }
+  Guarded<std::uint8_t> a;
+  Guarded<std::int8_t> b;
+  Guarded<std::int32_t> partial, out, column_sum, column_zero, row_zero, row_term;
+  std::vector<std::uint8_t> weights;
+  FloatEpilogue floats;
+  bool unsigned_weights;
+};
+
+// An f32 output: near the double reference, and bit for bit in ONNX's order where only ONNX's steps are there.
+void check_integer_float(const IntegerCase& x, std::int64_t sum, float got, std::size_t i, std::size_t j) {
+  const Epilogue& e = x.floats.spec;
+  double error = 0;
+  const double expected = x.floats.apply(static_cast<float>(sum), i, j, error);
+  ASSERT_NEAR(got, expected, error) << "at " << i << ", " << j;
+  if (e.unary != Unary::none || e.clamp || e.residual != nullptr || !e.scaled) return;
+  volatile float in_order = static_cast<float>(sum);
+  in_order = in_order * static_cast<float>(x.floats.scale(i, j));
+  if (e.bias != nullptr) in_order = in_order + x.floats.bias[j];
+  ASSERT_EQ(got, in_order) << "at " << i << ", " << j;
+}
+
 void check_u8s8(const KernelRow& row, const Case& c, std::size_t choice) {
   SCOPED_TRACE(testing::Message() << row.name << " m=" << c.m << " n=" << c.n << " k=" << c.k << " splits=" << c.splits
                                   << " epilogue=" << choice);
-  const std::size_t a_pitch = c.k + c.pitch_extra, out_pitch = c.n + c.pitch_extra;
-  Guarded<std::uint8_t> a((c.m - 1) * a_pitch + c.k, c.edge);
-  Guarded<std::int8_t> b(packed_bytes(Layout::panels16x4_s8, c.k, c.n), c.edge);
-  Guarded<std::int32_t> partial((c.m - 1) * out_pitch + c.n, c.edge), out(partial.size(), c.edge);
-  Guarded<std::int32_t> column_sum(c.n, c.edge), column_zero(c.n, c.edge), row_zero(c.m, c.edge), row_term(c.m, c.edge);
-  const bool unsigned_weights = choice % 2 == 1;
-  std::vector<std::uint8_t> weights(c.k * c.n);
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] = random_byte();
-  for (auto& w : weights) w = random_byte();
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = 0x12345678;
-  for (std::size_t i = 0; i < c.m; ++i) row_zero[i] = static_cast<std::int32_t>(random_byte());
-  for (std::size_t j = 0; j < c.n; ++j) column_zero[j] = static_cast<std::int32_t>(random_byte()) - 128;
-  pack_s8({weights.data(), c.k, c.n, c.n, 1}, unsigned_weights, 0, panel_count(c.n), b.data(), column_sum.data());
-
-  FloatEpilogue floats(c, choice);
-  Epilogue& e = floats.spec;
-  e.out_type = choice % 3 == 0 ? DType::i32 : DType::f32;
-  e.zero = 77;
-  if (choice % 4 != 0) e.column_sum = column_sum.data();
-  if (choice % 4 > 1) e.row_zero = row_zero.data();
-  if (choice % 4 == 3) {
-    e.column_zero = column_zero.data();
-    e.row_term = row_term.data();
-  }
+  const IntegerCase x(c, choice);
+  const std::size_t out_pitch = c.n + c.pitch_extra;
   Args args;
-  args.a = a.data();
-  args.a_pitch = a_pitch;
-  args.b = b.data();
+  args.a = x.a.data();
+  args.a_pitch = c.k + c.pitch_extra;
+  args.b = x.b.data();
   args.b_panel = panel_elements(Layout::panels16x4_s8, c.k);
-  args.partial = partial.data();
-  args.out = out.data();
+  args.partial = x.partial.data();
+  args.out = x.out.data();
   args.partial_pitch = args.out_pitch = out_pitch;
-  args.epilogue = &e;
-  const auto zero_of = [&](std::size_t i) { return e.column_sum == nullptr ? 0 : e.row_zero != nullptr ? row_zero[i] : 77; };
-  for (std::size_t i = 0; i < c.m; ++i) {
-    row_term[i] = -static_cast<std::int32_t>(c.k) * zero_of(i);
-    for (std::size_t k = 0; k < c.k; ++k) row_term[i] += a[i * a_pitch + k];
-  }
-  run_blocks(row, c, args, 1, 1);
+  args.epilogue = &x.floats.spec;
+  run_blocks(row, c, args, 1);
 
   for (std::size_t i = 0; i < c.m; ++i) {
     for (std::size_t j = 0; j < c.n; ++j) {
-      // The definition of MatMulInteger: sum of (a - zero) * (w - zero).
-      std::int64_t sum = 0;
-      for (std::size_t k = 0; k < c.k; ++k) {
-        const std::uint8_t raw = weights[k * c.n + j];
-        const int w = unsigned_weights ? raw - 128 : static_cast<std::int8_t>(raw);
-        sum += (a[i * a_pitch + k] - zero_of(i)) * (w - (e.column_zero != nullptr ? column_zero[j] : 0));
-      }
-      if (e.out_type == DType::i32) {
-        ASSERT_EQ(out[i * out_pitch + j], sum) << "at " << i << ", " << j;
-        continue;
-      }
-      const float got = reinterpret_cast<const float*>(out.data())[i * out_pitch + j];
-      double error = 0;
-      const double expected = floats.apply(static_cast<float>(sum), i, j, error);
-      ASSERT_NEAR(got, expected, error) << "at " << i << ", " << j;
-      if (e.unary == Unary::none && !e.clamp && e.residual == nullptr && e.scaled) {  // bit for bit, in ONNX's order
-        volatile float x = static_cast<float>(sum);
-        x = x * static_cast<float>(floats.scale(i, j));
-        if (e.bias != nullptr) x = x + floats.bias[j];
-        ASSERT_EQ(got, x) << "at " << i << ", " << j;
+      const std::int64_t sum = x.sum(c, i, j);
+      if (x.floats.spec.out_type == DType::i32) {
+        ASSERT_EQ(x.out[i * out_pitch + j], sum) << "at " << i << ", " << j;
+      } else {
+        float got;
+        std::memcpy(&got, x.out.data() + i * out_pitch + j, sizeof(got));
+        check_integer_float(x, sum, got, i, j);
+        if (testing::Test::HasFatalFailure()) return;
       }
     }
-    for (std::size_t j = c.n; i + 1 < c.m && j < out_pitch; ++j) ASSERT_EQ(out[i * out_pitch + j], 0x12345678) << "pad of row " << i;
+    for (std::size_t j = c.n; i + 1 < c.m && j < out_pitch; ++j) ASSERT_EQ(x.out[i * out_pitch + j], 0x12345678) << "pad of row " << i;
   }
-  EXPECT_TRUE(out.surroundings_intact() && partial.surroundings_intact() && a.surroundings_intact());
+  EXPECT_TRUE(x.out.surroundings_intact() && x.partial.surroundings_intact() && x.a.surroundings_intact());
 }
 
 void check(const KernelRow& row, const Case& c, std::size_t choice) {

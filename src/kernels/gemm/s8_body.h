@@ -22,10 +22,21 @@ struct S8Block {
     typename D::template Sums<MR, NP> sums;
     sums.zero();
     const std::size_t groups = g.k / kInt8KGroup;
-    for (std::size_t i = 0; i < groups; ++i) {
-      sums.step(a, g.a_pitch, b, g.b_panel);
-      a += kInt8KGroup;
-      b += kInt8KGroup * kPanelWidth;
+    const auto* ahead = static_cast<const std::int8_t*>(g.prefetch);
+    const std::size_t every = g.prefetch_every != 0 ? g.prefetch_every : groups;
+    for (std::size_t left = groups; left != 0;) {
+      std::size_t steps = left < every ? left : every;
+      left -= steps;
+      if (ahead != nullptr) {
+#pragma GCC unroll 4
+        for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * g.b_panel, 0, 2);
+        ahead += kInt8KGroup * kPanelWidth;
+      }
+      for (; steps != 0; --steps) {
+        sums.step(a, g.a_pitch, b, g.b_panel);
+        a += kInt8KGroup;
+        b += kInt8KGroup * kPanelWidth;
+      }
     }
     if (const std::size_t tail = g.k % kInt8KGroup; tail != 0) {
       std::uint8_t rest[MR * kInt8KGroup] = {};
