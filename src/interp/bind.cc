@@ -34,10 +34,15 @@ class Binder {
 
   Result<SymbolValues> run() {
     INTAGLIO_CHECK(check_ranks());
-    for (std::size_t i = 0; i < shapes_.size(); ++i) INTAGLIO_CHECK(bind_input(i));
     for (const auto& [symbol, range] : graph_.symbols) {
-      if (range.min == range.max) values_.try_emplace(symbol, range.min);
+      if (range.min == range.max) known_.emplace(symbol, Dim(range.min));
     }
+    // Plain dims first; what they give may be all that a compound one ("s*t + 2") still lacks.
+    for (std::size_t before = known_.size() + 1; before != known_.size();) {
+      before = known_.size();
+      for (std::size_t i = 0; i < shapes_.size(); ++i) INTAGLIO_CHECK(bind_input(i));
+    }
+    for (const auto& [symbol, value] : known_) values_.emplace(symbol, *value.constant());
     for (std::size_t i = 0; i < shapes_.size(); ++i) INTAGLIO_CHECK(check_input(i));
     for (const ir::DimGuard& guard : graph_.guards) INTAGLIO_CHECK(check_guard(guard));
     return std::move(values_);
@@ -61,8 +66,8 @@ class Binder {
 
   Status bind_input(std::size_t i) {
     for (std::size_t d = 0; d < shapes_[i].size(); ++d) {
-      const auto solved = solve(port(i).value->shape()[d], shapes_[i][d]);
-      if (!solved || !values_.try_emplace(solved->symbol, solved->value).second) continue;
+      const auto solved = solve(port(i).value->shape()[d].substitute(known_), shapes_[i][d]);
+      if (!solved || !known_.try_emplace(solved->symbol, Dim(solved->value)).second) continue;
       const auto declared = graph_.symbols.find(solved->symbol);
       const SymbolRange range = declared == graph_.symbols.end() ? SymbolRange{} : declared->second;
       if (solved->value >= range.min && solved->value <= range.max) continue;
@@ -96,6 +101,7 @@ class Binder {
 
   const ir::Graph& graph_;
   std::span<const Shape> shapes_;
+  std::map<std::string, Dim, std::less<>> known_;  // as values_, for substitution
   SymbolValues values_;
 };
 

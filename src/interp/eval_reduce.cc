@@ -47,7 +47,7 @@ struct Reduction {
   std::vector<C> x;
   std::vector<std::int64_t> to;  // which result each element goes to
   std::size_t results = 0;
-  std::int64_t n = 0;  // elements per result
+  std::int64_t n = 0;                    // elements per result
 
   std::vector<C> sums() const {
     std::vector<Sum<C>> sum(results, Sum<C>(kind == "prod" ? 1 : 0));
@@ -112,8 +112,8 @@ Result<Tensors> eval_reduce(const EvalArgs& args) {
   for (const std::int64_t axis : args.attrs.ints("axes")) kept[static_cast<std::size_t>(axis)] = 1;
   const auto to = offsets_of(shape, broadcast_strides(kept, shape));
   return with_compute_type(args.in(0).dtype, [&]<class C>(C) -> Result<Tensors> {
-    Reduction<C> reduction{args, kind, load_all<C>(args.in(0)), to, static_cast<std::size_t>(args.count()), 1};
-    for (std::size_t d = 0; d < shape.size(); ++d) reduction.n *= kept[d] == 1 ? shape[d] : 1;
+    Reduction<C> reduction{args, kind, load_all<C>(args.in(0)), to, static_cast<std::size_t>(args.count()), 0};
+    reduction.n = static_cast<std::int64_t>(reduction.x.size() / reduction.results);  // there are results
     if (kind == "max" || kind == "min") return result_of(args, reduction.extremes(kind == "max"));
     if (kind == "any" || kind == "all") return result_of(args, reduction.decided());
     if (kind == "log_sum_exp") return result_of(args, reduction.log_sum_exp());

@@ -6,9 +6,18 @@
 
 namespace intaglio::ir {
 
+namespace {
+
+// An empty shape has no elements, even if the product of its other dims is too large to say.
+Dim count_of(const Dims& shape) {
+  return std::find(shape.begin(), shape.end(), Dim(0)) != shape.end() ? Dim(0) : element_count(shape);
+}
+
+}  // namespace
+
 Result<Types> infer_reshape(const InferArgs& args) {
   const Dims& shape = args.attrs.dims("shape");
-  INTAGLIO_CHECK(require_equal(args, element_count(args.in(0).shape), element_count(shape),
+  INTAGLIO_CHECK(require_equal(args, count_of(args.in(0).shape), count_of(shape),
                                fmt::format("{} cannot become {}: element counts differ", to_string(args.in(0).shape),
                                            to_string(shape))));
   return Types{Type{args.in(0).dtype, shape}};
