@@ -113,9 +113,10 @@ class INTAGLIO_API Model {
   // The same with predicted work for these input shapes (in the order of inputs()): blocking, flops, bytes. Throws Error.
   Explanation explain(std::span<const Shape> input_shapes) const;
 
+  struct Impl;  // of the library
+
  private:
   friend struct ModelAccess;
-  struct Impl;
   explicit Model(std::shared_ptr<const Impl> impl);
   std::shared_ptr<const Impl> impl_;
 };

@@ -1,0 +1,46 @@
+// What a Model and a Context hold. Included after api/rooms.h.
+#pragma once
+
+#include <mutex>
+
+#include "api/rooms.h"
+
+namespace intaglio {
+inline namespace v1 {
+
+struct Model::Impl {
+  std::shared_ptr<const plan::Plan> plan;
+  std::shared_ptr<threads::Pool> pool;
+  std::vector<PortInfo> inputs, outputs;
+  ModelFacts facts;
+
+  // Contexts of run(): taken by one caller at a time, given back afterwards.
+  mutable std::mutex mutex;
+  mutable std::vector<std::unique_ptr<plan::Context>> idle;
+};
+
+struct Context::Impl {
+  std::unique_ptr<plan::Context> context;
+  std::vector<plan::InputView> inputs;    // kept between runs, so that a run allocates nothing
+  std::vector<plan::OutputView> outputs;
+  std::optional<v1::Error> error;
+};
+
+struct ModelAccess {
+  static Model make(std::shared_ptr<const Model::Impl> impl) { return Model(std::move(impl)); }
+};
+
+}  // namespace v1
+
+namespace internal {
+
+// The ports of a plan with declared ranges and index limits.
+void describe_ports(const plan::Plan& plan, std::vector<v1::PortInfo>& inputs, std::vector<v1::PortInfo>& outputs);
+
+// Checks --require style lists. Throws v1::Error: usage for an unknown word, requirement with the nodes that fall short.
+void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require);
+
+std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl);
+
+}  // namespace internal
+}  // namespace intaglio

@@ -1,0 +1,52 @@
+// Normalisation, softmax and attention.
+#include "compile/lower.h"
+#include "ops/attention.h"
+#include "ops/norm.h"
+#include "ops/softmax.h"
+
+namespace intaglio::compile {
+
+Status lower_norm(Lowering& lowering, const ir::Node& node) {
+  auto descriptor = std::make_unique<ops::NormDescriptor>();
+  descriptor->kind = node.op() == ir::Op::rms_norm ? ops::NormKind::rms : ops::NormKind::layer;
+  descriptor->dtype = node.input(0)->dtype();
+  descriptor->axis = node.attrs().i("axis");
+  descriptor->epsilon = node.attrs().f("epsilon");
+  descriptor->gamma = node.input(1) != nullptr;
+  descriptor->beta = node.input(2) != nullptr;
+  StepSpec spec;
+  for (ir::Value* input : node.inputs()) {
+    if (input != nullptr) spec.inputs.push_back(input);
+  }
+  spec.descriptor = std::move(descriptor);
+  return lowering.add_step(node, std::move(spec));
+}
+
+Status lower_softmax(Lowering& lowering, const ir::Node& node) {
+  auto descriptor = std::make_unique<ops::SoftmaxDescriptor>();
+  descriptor->dtype = node.input(0)->dtype();
+  descriptor->axis = node.attrs().i("axis");
+  descriptor->log = node.attrs().b("log");
+  return lowering.add_step(node, {std::move(descriptor), {node.input(0)}, {}, {}});
+}
+
+Status lower_attention(Lowering& lowering, const ir::Node& node) {
+  auto descriptor = std::make_unique<ops::AttentionDescriptor>();
+  const ir::Value* mask = node.input(3);
+  descriptor->dtype = node.input(0)->dtype();
+  descriptor->layout = node.attrs().s("layout") == "bshd" ? ops::AttentionLayout::bshd : ops::AttentionLayout::bhsd;
+  if (mask != nullptr) {
+    descriptor->mask = mask->dtype() == DType::boolean ? ops::AttentionMask::kept : ops::AttentionMask::added;
+  }
+  descriptor->scale = node.attrs().f("scale");
+  descriptor->causal = node.attrs().b("causal");
+  descriptor->safe = node.attrs().b("safe");
+  StepSpec spec;
+  for (ir::Value* input : node.inputs()) {
+    if (input != nullptr) spec.inputs.push_back(input);
+  }
+  spec.descriptor = std::move(descriptor);
+  return lowering.add_step(node, std::move(spec));
+}
+
+}  // namespace intaglio::compile
