@@ -94,6 +94,16 @@ Status chunk(Call& c) {
   return c.ret_all(pieces(c, x, Dim::floordiv(x->shape()[static_cast<std::size_t>(axis)] + Dim(chunks - 1), Dim(chunks)), axis));
 }
 
+// The first half times the sigmoid of the second.
+Status glu(Call& c) {
+  INTAGLIO_TRY(ir::Value * x, ranked(c));
+  INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", x->rank(), -1));
+  const auto half = Dim::exact_div(x->shape()[static_cast<std::size_t>(axis)], Dim(2));
+  if (!half) return fail(ErrorCode::unsupported, "glu along a dimension that is not provably even");
+  INTAGLIO_TRY(const Values halves, c.b.split(x, Dims{*half, *half}, axis));
+  return c.ret(c.b.mul(halves[0], c.b.sigmoid(halves[1])));
+}
+
 Status unbind(Call& c) {
   INTAGLIO_TRY(ir::Value * x, ranked(c));
   INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", x->rank(), 0));

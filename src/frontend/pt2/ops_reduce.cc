@@ -85,7 +85,9 @@ Moments moments(Call& c, const Reduction& r, double correction) {
 
 Result<Moments> read_moments(Call& c) {
   INTAGLIO_TRY(const Reduction r, reduction(c));
-  INTAGLIO_TRY(const double correction, c.floating("correction", 1));
+  // The overloads `dim` and `default` say `unbiased` for a correction of 1 or 0.
+  INTAGLIO_TRY(const bool unbiased, c.boolean("unbiased", true));
+  INTAGLIO_TRY(const double correction, c.floating("correction", unbiased ? 1 : 0));
   if (!is_floating(r.x->dtype())) return fail(ErrorCode::file, "a variance of integers");
   return moments(c, r, correction);
 }
@@ -171,6 +173,23 @@ Status vector_norm(Call& c) {
   }
   const MaybeValue powers = c.b.pow(size, c.b.scalar_like(order, r.x));
   return c.ret(c.b.pow(c.b.reduce("sum", powers, r.axes, r.keep), c.b.scalar_like(1 / order, r.x)));
+}
+
+// x1 . x2 over max(|x1|, eps) * max(|x2|, eps)
+Status cosine_similarity(Call& c) {
+  INTAGLIO_TRY(ir::Value * a, c.tensor("x1"));
+  INTAGLIO_TRY(ir::Value * b, c.tensor("x2"));
+  INTAGLIO_TRY(const double eps, c.floating("eps", 1e-8));
+  const DType dtype = float_type(promote(a->dtype(), b->dtype()));
+  INTAGLIO_TRY(a, c.b.broadcast_with(c.b.cast(a, dtype), b->shape()));
+  INTAGLIO_TRY(b, c.b.broadcast_with(c.b.cast(b, dtype), a->shape()));
+  INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", a->rank(), 1));
+  if (a->rank() == 0) return fail(ErrorCode::file, "cosine_similarity wants at least one dimension");
+  const auto unit = [&](ir::Value* v) {
+    const MaybeValue norm = c.b.reduce("l2", v, {axis}, true);
+    return c.b.div(v, c.b.maximum(norm, c.b.scalar_like(eps, norm)));
+  };
+  return c.ret(c.b.reduce("sum", c.b.mul(unit(a), unit(b)), {axis}, false));
 }
 
 Status cumsum(Call& c) {
