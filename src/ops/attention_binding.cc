@@ -1,0 +1,117 @@
+#include "ops/attention_binding.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace intaglio::ops {
+namespace {
+
+constexpr std::int64_t kMostKeys = 512;     // whole rows up to here, running maxima beyond
+constexpr std::int64_t kQueryRows = 48;     // of one block: keys of 64 columns are read from L1 by all of them
+constexpr std::int64_t kDirectRows = 4;     // query rows per key head below which packing does not pay
+
+std::int64_t round_up(std::int64_t value, std::int64_t granule) { return (value + granule - 1) / granule * granule; }
+
+Status reject(std::string_view operand, const Shape& shape, std::string_view why) {
+  return fail(ErrorCode::usage, fmt::format("attention: {} of shape {}: {}", operand, to_string(shape), why));
+}
+
+Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, AttentionLayout layout, std::int64_t* dims) {
+  if (operand.dtype != DType::f32) {
+    return fail(ErrorCode::usage, fmt::format("attention: {} is {}, expected f32", name, name_of(operand.dtype)));
+  }
+  const Shape& s = operand.shape;
+  if (s.size() != 4) return fail(std::move(reject(name, s, "rank 4 expected")).error());
+  INTAGLIO_CHECK(byte_count(s, operand.dtype));
+  const bool bhsd = layout == AttentionLayout::bhsd;
+  dims[0] = s[0];
+  dims[1] = bhsd ? s[1] : s[2];
+  dims[2] = bhsd ? s[2] : s[1];
+  dims[3] = s[3];
+  HeadStrides strides;
+  strides.batch = s[1] * s[2] * s[3];
+  strides.head = bhsd ? s[2] * s[3] : s[3];
+  strides.row = bhsd ? s[3] : s[2] * s[3];
+  return strides;
+}
+
+Status bind_mask(const AttentionDescriptor& d, const Operand& mask, AttentionBinding& b) {
+  const DType expected = d.mask == AttentionMask::kept ? DType::boolean : DType::f32;
+  if (mask.dtype != expected) {
+    return fail(ErrorCode::usage, fmt::format("attention: mask is {}, expected {}", name_of(mask.dtype), name_of(expected)));
+  }
+  const Shape& s = mask.shape;
+  if (s.size() > 4) return reject("mask", s, "rank over 4");
+  INTAGLIO_CHECK(byte_count(s, mask.dtype));
+  const std::int64_t full[4] = {b.batch, b.heads, b.queries, b.keys};
+  std::int64_t step = 1;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const std::size_t axis = 3 - i;
+    const std::int64_t dim = s[s.size() - 1 - i];
+    if (dim != 1 && dim != full[axis]) return reject("mask", s, fmt::format("does not broadcast to {}", to_string(full)));
+    b.mask_stride[axis] = dim == 1 ? 0 : step;
+    step *= dim;
+  }
+  return {};
+}
+
+Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, AttentionBinding& b) {
+  const std::size_t expected = d.mask == AttentionMask::none ? 3 : 4;
+  if (request.inputs.size() != expected || request.outputs.size() != 1) {
+    return fail(ErrorCode::internal, fmt::format("attention: {} inputs, expected {}", request.inputs.size(), expected));
+  }
+  std::int64_t q[4], k[4], v[4], y[4];
+  INTAGLIO_TRY(b.q, strides_of("q", request.inputs[0], d.layout, q));
+  INTAGLIO_TRY(b.k, strides_of("k", request.inputs[1], d.layout, k));
+  INTAGLIO_TRY(b.v, strides_of("v", request.inputs[2], d.layout, v));
+  INTAGLIO_TRY(b.y, strides_of("y", request.outputs[0], d.layout, y));
+  if (k[0] != q[0] || k[3] != q[3]) return reject("k", request.inputs[1].shape, "batch or depth differs from q");
+  if (v[0] != q[0] || v[1] != k[1] || v[2] != k[2]) return reject("v", request.inputs[2].shape, "batch, heads or length differ from k");
+  if (y[0] != q[0] || y[1] != q[1] || y[2] != q[2] || y[3] != v[3]) return reject("y", request.outputs[0].shape, "not that of the result");
+  if (k[1] == 0 ? q[1] != 0 : q[1] % k[1] != 0) return reject("k", request.inputs[1].shape, "its heads do not divide those of q");
+  b.batch = q[0];
+  b.heads = q[1];
+  b.kv_heads = k[1];
+  b.queries = q[2];
+  b.keys = k[2];
+  b.depth = q[3];
+  b.value_depth = v[3];
+  if (d.mask != AttentionMask::none) INTAGLIO_CHECK(bind_mask(d, request.inputs[3], b));
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescriptor& d, const BindRequest& request,
+                                                         std::size_t row_granule) {
+  auto b = std::make_unique<AttentionBinding>();
+  INTAGLIO_CHECK(bind_operands(d, request, *b));
+  const auto granule = static_cast<std::int64_t>(row_granule);
+  const std::int64_t group = b->kv_heads == 0 ? 0 : b->heads / b->kv_heads;
+  b->direct = b->queries * group <= kDirectRows;
+  b->query_block = std::clamp<std::int64_t>(round_up(b->queries, granule), granule, round_up(kQueryRows, granule));
+  b->query_blocks = (b->queries + b->query_block - 1) / b->query_block;
+  b->key_blocks = (b->keys + kMostKeys - 1) / kMostKeys;
+  // Blocks of even length: a last block of a few keys would pay for all rows.
+  b->key_block = b->key_blocks == 0 ? 0 : round_up((b->keys + b->key_blocks - 1) / b->key_blocks, 16);
+  if (b->key_block != 0) b->key_blocks = (b->keys + b->key_block - 1) / b->key_block;
+  b->pitch = static_cast<std::size_t>(b->key_block) + 16;  // not a power of two: rows spread over the sets of L1
+
+  const auto floats = [](std::int64_t count) { return static_cast<std::size_t>(round_up(count, 16)) * sizeof(float); };
+  INTAGLIO_CHECK(byte_count(Shape{b->key_block + 16, b->depth + b->value_depth + 32}, DType::f32));
+  b->values_at = b->direct ? 0 : floats(b->key_block * b->depth);
+  b->scores_at = b->values_at + (b->direct ? 0 : floats(b->key_block * round_up(b->value_depth, 16)));
+  b->state_at = b->scores_at + floats(b->query_block * static_cast<std::int64_t>(b->pitch));
+  b->rescale_at = b->state_at + 2 * floats(group * b->query_blocks * b->query_block);
+  b->thread_scratch_bytes = b->rescale_at + floats(b->query_block);
+  const auto rows = static_cast<double>(b->batch) * static_cast<double>(b->heads) * static_cast<double>(b->queries);
+  b->flops = 2.0 * rows * static_cast<double>(b->keys) * static_cast<double>(b->depth + b->value_depth);
+  const auto kv = static_cast<double>(b->batch * b->kv_heads) * static_cast<double>(b->keys);
+  b->bytes = 4.0 * (rows + kv) * static_cast<double>(b->depth + b->value_depth);
+  b->blocking = b->direct ? fmt::format("rows in place, {} x {} keys", b->key_blocks, b->key_block)
+                          : fmt::format("{} queries x {} keys, {} key blocks", b->query_block, b->key_block, b->key_blocks);
+  return b;
+}
+
+}  // namespace intaglio::ops

@@ -1,0 +1,190 @@
+// Normalisations against float64 over shapes, types, optional operands; bits independent of the thread count.
+#include "ops/norm.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "base/half.h"
+#include "ops/linear_test_util.h"
+
+namespace intaglio::ops {
+namespace {
+
+struct Problem {
+  NormDescriptor d;
+  Shape shape, vector_shape;
+  std::vector<float> x, residual, gamma, beta;
+};
+
+std::vector<double> reference(const Problem& p) {
+  std::int64_t n = 1;
+  for (std::size_t i = static_cast<std::size_t>(p.d.axis); i < p.shape.size(); ++i) n *= p.shape[i];
+  std::vector<double> y(p.x.size());
+  for (std::size_t row = 0; n != 0 && row < p.x.size(); row += static_cast<std::size_t>(n)) {
+    double mean = 0, squares = 0;
+    const auto at = [&](std::int64_t i) {
+      const std::size_t k = row + static_cast<std::size_t>(i);
+      return static_cast<double>(p.x[k]) + (p.d.residual ? p.residual[k] : 0.0f);
+    };
+    for (std::int64_t i = 0; i < n; ++i) mean += at(i) / static_cast<double>(n);
+    if (p.d.kind == NormKind::rms) mean = 0;
+    for (std::int64_t i = 0; i < n; ++i) squares += (at(i) - mean) * (at(i) - mean) / static_cast<double>(n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      double v = (at(i) - mean) / std::sqrt(squares + p.d.epsilon);
+      if (p.d.gamma) v *= p.gamma[static_cast<std::size_t>(i) % p.gamma.size()];
+      if (p.d.beta) v += p.beta[static_cast<std::size_t>(i) % p.beta.size()];
+      y[row + static_cast<std::size_t>(i)] = v;
+    }
+  }
+  return y;
+}
+
+TestTensor typed(DType type, const Shape& shape, const std::vector<float>& values) {
+  TestTensor t{{type, shape}, std::vector<std::byte>(values.size() * size_of(type))};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::byte* at = t.bytes.data() + i * size_of(type);
+    const double wide = values[i];
+    const Float16 half = to_float16(values[i]);
+    const BFloat16 brain = to_bfloat16(values[i]);
+    if (type == DType::f32) std::memcpy(at, &values[i], 4);
+    if (type == DType::f64) std::memcpy(at, &wide, 8);
+    if (type == DType::f16) std::memcpy(at, &half, 2);
+    if (type == DType::bf16) std::memcpy(at, &brain, 2);
+  }
+  return t;
+}
+double value_at(const TestTensor& t, std::size_t i) {
+  switch (t.type.dtype) {
+    case DType::f64: return t.values<double>()[i];
+    case DType::f16: return to_float(t.values<Float16>()[i]);
+    case DType::bf16: return to_float(t.values<BFloat16>()[i]);
+    default: return t.values<float>()[i];
+  }
+}
+
+void check(const Problem& p, double tolerance) {
+  const std::vector<double> expected = reference(p);
+  std::vector<TestTensor> inputs{typed(p.d.dtype, p.shape, p.x)};
+  if (p.d.residual) inputs.push_back(typed(p.d.dtype, p.shape, p.residual));
+  if (p.d.gamma) inputs.push_back(typed(p.d.dtype, p.vector_shape, p.gamma));
+  if (p.d.beta) inputs.push_back(typed(p.d.dtype, p.vector_shape, p.beta));
+  const Candidate* candidate = find_candidate("intaglio.norm", own_candidates());
+  for (const Target& target : test_targets()) {
+    const auto op = candidate->prepare(p.d, {}, target);
+    ASSERT_TRUE(op) << op.error().to_string();
+    std::vector<std::byte> first;
+    for (const int threads : {1, 2, 3, 7}) {
+      const auto result = run_op(**op, inputs, {{p.d.dtype, p.shape}}, threads);
+      ASSERT_TRUE(result) << result.error().to_string();
+      if (threads == 1) first = (*result)[0].bytes;
+      ASSERT_EQ((*result)[0].bytes, first) << threads;
+    }
+    const TestTensor got{{p.d.dtype, p.shape}, first};
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(value_at(got, i), expected[i], tolerance * std::max(1.0, std::abs(expected[i])))
+        << i << " n=" << p.shape.back() << " " << (*op)->facts().kernel << " " << name_of(p.d.dtype);
+    }
+  }
+}
+
+Problem random_problem(NormDescriptor d, Shape shape, Shape vector_shape, TestRandom& random, float offset = 0.0f) {
+  Problem p{d, std::move(shape), std::move(vector_shape), {}, {}, {}, {}};
+  const auto total = static_cast<std::size_t>(*element_count(p.shape)), n = static_cast<std::size_t>(*element_count(p.vector_shape));
+  // Values that every 16-bit type holds exactly: multiples of 1/16 below 8.
+  const auto grid = [&](std::size_t count, float shift) {
+    std::vector<float> v = random.floats(count, -4, 4);
+    for (float& x : v) x = std::round(x * 16) / 16 + shift;
+    return v;
+  };
+  p.x = grid(total, offset);
+  p.residual = grid(total, 0);
+  p.gamma = grid(n, 0);
+  p.beta = grid(n, 0);
+  return p;
+}
+
+TEST(Norm, EveryLengthAndOptionalOperand) {
+  TestRandom random(1);
+  for (std::int64_t n = 1; n <= 140; n += n < 70 ? 1 : 13) {
+    NormDescriptor d;
+    d.axis = 1;
+    d.kind = n % 2 == 0 ? NormKind::rms : NormKind::layer;
+    d.residual = n % 3 == 0;
+    d.gamma = n % 5 != 0;
+    d.beta = d.kind == NormKind::layer && n % 7 != 0;
+    check(random_problem(d, {5, n}, {n}, random), 3e-6);
+  }
+}
+
+TEST(Norm, LongRowsFarFromZero) {
+  TestRandom random(2);
+  for (const float offset : {0.0f, 100.0f}) {
+    NormDescriptor d;
+    d.axis = 1;
+    d.gamma = d.beta = true;
+    check(random_problem(d, {3, 768}, {768}, random, offset), offset == 0 ? 3e-6 : 2e-5);
+    check(random_problem(d, {2, 4096 + 5}, {4096 + 5}, random, offset), offset == 0 ? 3e-6 : 2e-5);
+  }
+}
+
+TEST(Norm, SeveralAxesAndBroadcastVectors) {
+  TestRandom random(3);
+  NormDescriptor d;
+  d.axis = 1;
+  d.gamma = d.beta = true;
+  check(random_problem(d, {2, 3, 20}, {3, 20}, random), 3e-6);
+  check(random_problem(d, {2, 3, 20}, {20}, random), 3e-6);
+  check(random_problem(d, {2, 3, 20}, {1}, random), 3e-6);
+  d.axis = 0;
+  check(random_problem(d, {2, 3, 20}, {1, 1, 20}, random), 3e-6);
+}
+
+TEST(Norm, OtherTypes) {
+  TestRandom random(4);
+  for (const auto& [type, tolerance] : {std::pair{DType::f64, 1e-12}, std::pair{DType::f16, 0x1p-10}, std::pair{DType::bf16, 0x1p-7}}) {
+    for (const NormKind kind : {NormKind::layer, NormKind::rms}) {
+      NormDescriptor d;
+      d.kind = kind;
+      d.dtype = type;
+      d.axis = 1;
+      d.gamma = d.residual = true;
+      d.beta = kind == NormKind::layer;
+      check(random_problem(d, {4, 75}, {75}, random), tolerance);
+    }
+  }
+}
+
+TEST(Norm, EmptyAndNan) {
+  TestRandom random(5);
+  NormDescriptor d;
+  d.axis = 1;
+  check(random_problem(d, {0, 8}, {8}, random), 0);
+  check(random_problem(d, {3, 0}, {0}, random), 0);
+  Problem p = random_problem(d, {3, 40}, {40}, random);
+  p.x[41] = NAN;
+  const Candidate* candidate = find_candidate("intaglio.norm", own_candidates());
+  for (const Target& target : test_targets()) {
+    const auto op = candidate->prepare(p.d, {}, target);
+    const auto result = run_op(**op, {typed(DType::f32, p.shape, p.x)}, {{DType::f32, p.shape}});
+    ASSERT_TRUE(result);
+    for (std::size_t i = 0; i < 120; ++i) EXPECT_EQ(std::isnan(value_at((*result)[0], i)), i / 40 == 1) << i;
+  }
+}
+
+TEST(Norm, RefusesWhatDoesNotFit) {
+  NormDescriptor d;
+  d.dtype = DType::i32;
+  const Candidate* candidate = find_candidate("intaglio.norm", own_candidates());
+  EXPECT_EQ(candidate->refuses(d, test_targets().back()), "norm of i32");
+  d.dtype = DType::f32;
+  d.axis = 3;
+  const auto op = candidate->prepare(d, {}, test_targets().back());
+  TestRandom random(6);
+  const auto result = run_op(**op, {TestTensor::of<float>({2, 2}, random.floats(4))}, {{DType::f32, {2, 2}}});
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, testing::HasSubstr("axis 3"));
+}
+
+}  // namespace
+}  // namespace intaglio::ops
