@@ -9,7 +9,7 @@ SHAPE_OPERANDS: dict[str, tuple[int, ...]] = {
     "CumSum": (1,),
     "Expand": (1,),
     "OneHot": (1,),
-    "Pad": (1, 3),
+    "Pad": (1, 2, 3),
     "Range": (0, 1, 2),
     "Resize": (1, 2, 3),
     "Reshape": (1,),
