@@ -98,7 +98,7 @@ MaybeValue Builder::expand(const MaybeValue& x, Dims shape) {
 
 MaybeValue Builder::broadcast_with(const MaybeValue& x, std::span<const Dim> shape) {
   if (!x) return x;
-  ir::InferContext context{&graph_.guards, origin_.name};
+  ir::InferContext context{&graph_.guards, origin_.name, &graph_.symbols};
   INTAGLIO_TRY(Dims target, ir::broadcast((*x)->shape(), shape, context));
   return expand(x, std::move(target));
 }

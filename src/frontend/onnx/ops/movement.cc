@@ -216,12 +216,6 @@ Status translate_pad(NodeContext& c) {
   const std::string mode = c.attr_string("mode", "constant");
   if (mode == "edge" || mode == "reflect" || mode == "wrap") return pad_by_gather(c, mode, padding);
   if (mode != "constant") return c.malformed("mode '" + mode + "'");
-  double value = 0;
-  if (c.has(2)) {
-    INTAGLIO_TRY(const auto given, c.const_scalar(2));
-    if (!given) return c.unsupported("the padding value is computed at run time");
-    value = *given;
-  }
   std::vector<SliceSpec> cuts;
   bool adds = false;
   for (std::size_t i = 0; i < padding.before.size(); ++i) {
@@ -241,7 +235,16 @@ Status translate_pad(NodeContext& c) {
   }
   const MaybeValue y = c.b.slice(x, cuts);
   if (!adds) return c.set(0, y);
-  return c.set(0, c.b.op(Op::pad, {y}, {{"before", padding.before}, {"after", padding.after}, {"value", value}}));
+  const auto padded = [&](const MaybeValue& value, double with) {
+    return c.b.op(Op::pad, {value}, {{"before", padding.before}, {"after", padding.after}, {"value", with}});
+  };
+  if (!c.has(2)) return c.set(0, padded(y, 0));
+  INTAGLIO_TRY(const auto given, c.const_scalar(2));
+  if (given) return c.set(0, padded(y, *given));
+  // A value known at run time only: chosen wherever a padded "inside" is false.
+  INTAGLIO_TRY(ir::Value * cut, y);
+  const MaybeValue inside = padded(c.b.full(cut->shape(), 1, DType::boolean), 0);
+  return c.set(0, c.b.where(inside, padded(cut, 0), c.b.reshape(c.input(2), {})));
 }
 
 Status translate_gather(NodeContext& c) { return c.set(0, c.b.gather(c.input(0), c.input(1), c.attr_int("axis", 0))); }
