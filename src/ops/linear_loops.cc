@@ -9,6 +9,7 @@ namespace {
 
 namespace gemm = kernels::gemm;
 
+constexpr std::size_t kStrip = 64;  // columns of B that stay in L2 while all rows of a block pass; a multiple of every block_n
 constexpr std::size_t kLine = 64;  // bytes; a k step of one panel, of either layout
 
 std::size_t operand_size(gemm::Types types) { return types == gemm::Types::f32 ? sizeof(float) : 1; }
@@ -18,6 +19,50 @@ double largest_share(std::size_t total, std::size_t grain, int threads) {
   const std::size_t grains = (total + grain - 1) / grain;
   const std::size_t most = (grains + static_cast<std::size_t>(threads) - 1) / static_cast<std::size_t>(threads) * grain;
   return static_cast<double>(std::min(most, total)) / static_cast<double>(std::max<std::size_t>(total, 1));
+}
+
+// The part of a problem that one pass over a strip of B computes.
+struct Strip {
+  std::size_t row, rows, column, columns;
+  bool more;  // another strip follows
+};
+
+// One K range of a strip. Block by block of rows, so that a block's rows of A are read from L1 by every kernel call but
+// the first, while the strip of B stays in L2 and, each call its part, the B that follows is fetched.
+void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::size_t kc) noexcept {
+  const gemm::KernelRow& kernel = strip.rows == 1 ? *p.kernels.single : *p.kernels.many;
+  const std::size_t size = operand_size(kernel.types);
+  const std::size_t panel_bytes = p.b_panel * size;
+  const std::size_t blocks = (strip.rows + kernel.block_m - 1) / kernel.block_m;  // of nearly equal height
+  const bool ends = k0 + kc == p.k;
+  gemm::Args args;
+  args.k = kc;
+  args.a_pitch = p.a_pitch;
+  args.b_panel = p.b_panel;
+  args.partial_pitch = kStrip;
+  args.load_partial = k0 != 0;
+  args.out_pitch = p.out_pitch;
+  args.epilogue = ends ? p.epilogue : nullptr;
+  const bool fetch = !ends || strip.more;
+  const std::size_t ahead = ends ? kStrip / gemm::kPanelWidth * panel_bytes : gemm::k_offset(kc) * size;
+  args.prefetch_every = fetch ? blocks : 0;
+  const std::size_t fetched = (kc / kernel.tile_k / blocks + 1) * kLine;  // of each panel, by each block
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::size_t low = strip.rows * block / blocks;
+    args.m = strip.rows * (block + 1) / blocks - low;
+    args.row = strip.row + low;
+    args.a = static_cast<const char*>(p.a) + (args.row * p.a_pitch + k0) * size;
+    for (std::size_t j = 0; j < strip.columns; j += kernel.block_n) {
+      args.n = std::min(kernel.block_n, strip.columns - j);
+      args.column = strip.column + j;
+      const char* b = static_cast<const char*>(p.b) + args.column / gemm::kPanelWidth * panel_bytes + gemm::k_offset(k0) * size;
+      args.b = b;
+      args.prefetch = fetch ? b + ahead + block * fetched : nullptr;
+      args.partial = p.scratch + (low * kStrip + j) * sizeof(float);
+      args.out = static_cast<float*>(p.out) + args.row * p.out_pitch + args.column;
+      kernel.kernel(args);
+    }
+  }
 }
 
 }  // namespace
@@ -46,10 +91,10 @@ GemmBlocking block_gemm(const GemmKernels& kernels, std::size_t m, std::size_t n
   const gemm::KernelRow& row = *kernels.many;
   const std::size_t size = operand_size(row.types);
   GemmBlocking out;
-  // Kc: a block's rows of A fill at most 3/4 of L1, and a strip of B (block_n columns), which every block of rows reads
+  // Kc: a block's rows of A fill at most 3/4 of L1, and a strip of B (kStrip columns), which every block of rows reads
   // again, at most 1/4 of L2. Equal parts, so that no range is a stub.
   const std::size_t by_l1 = target.l1_bytes * 3 / 4 / (row.block_m * size);
-  const std::size_t by_l2 = target.l2_bytes / 4 / (std::max<std::size_t>(row.block_n, 64) * size);
+  const std::size_t by_l2 = target.l2_bytes / 4 / (kStrip * size);
   const std::size_t limit = std::max<std::size_t>(std::min(by_l1, by_l2) / 64 * 64, 64);
   const std::size_t parts = std::max<std::size_t>((k + limit - 1) / limit, 1);
   out.kc = std::max(gemm::round_up((k + parts - 1) / parts, row.tile_k), row.tile_k);
@@ -57,16 +102,16 @@ GemmBlocking block_gemm(const GemmKernels& kernels, std::size_t m, std::size_t n
   // well as L2; weights that come from memory should come once. Partial sums of a strip stay within L2.
   const std::size_t far = target.l3_bytes != 0 ? target.l3_bytes / 4 : target.l2_bytes;
   const std::size_t by_l3 = far / std::max<std::size_t>(k * size, 1);
-  const std::size_t by_partials = parts > 1 ? target.l2_bytes / 8 / (row.block_n * sizeof(float)) : by_l3;
+  const std::size_t by_partials = parts > 1 ? target.l2_bytes / 8 / (kStrip * sizeof(float)) : by_l3;
   out.mc = std::max(std::min(by_l3, by_partials) / row.block_m, std::size_t{8}) * row.block_m;
   out.mc = std::min(out.mc, std::max<std::size_t>(m, 1));
   // Columns by default: then the threads together read B once. Narrow grains where wide ones would leave threads idle.
-  const std::size_t strips = n / row.block_n;
-  const std::size_t grain = strips >= 4 * static_cast<std::size_t>(threads) ? row.block_n : gemm::kPanelWidth;
+  const std::size_t strips = n / kStrip;
+  const std::size_t grain = strips >= 4 * static_cast<std::size_t>(threads) ? kStrip : gemm::kPanelWidth;
   const bool by_rows = largest_share(m, row.block_m, threads) < 0.95 * largest_share(n, grain, threads);
   out.split = by_rows ? Split::rows : Split::columns;
   out.grain = by_rows ? row.block_m : grain;
-  if (parts > 1) out.scratch_bytes = out.mc * std::max(row.block_n, kernels.single->block_n) * sizeof(float);
+  if (parts > 1) out.scratch_bytes = out.mc * kStrip * sizeof(float);
   return out;
 }
 
@@ -84,41 +129,9 @@ void run_gemm(const GemmProblem& p, const Worker& worker) noexcept {
 
   for (std::size_t i0 = row_begin; i0 < row_end; i0 += p.blocking.mc) {
     const std::size_t rows = std::min(p.blocking.mc, row_end - i0);
-    const gemm::KernelRow& kernel = rows == 1 ? *p.kernels.single : *p.kernels.many;
-    const std::size_t size = operand_size(kernel.types);
-    const std::size_t blocks = (rows + kernel.block_m - 1) / kernel.block_m;  // of nearly equal height
-    gemm::Args args;
-    args.a_pitch = p.a_pitch;
-    args.b_panel = p.b_panel;
-    args.partial_pitch = kernel.block_n;
-    args.out_pitch = p.out_pitch;
-    for (std::size_t j = column_begin; j < column_end; j += kernel.block_n) {
-      args.n = std::min(kernel.block_n, column_end - j);
-      args.column = j;
-      const char* strip = static_cast<const char*>(p.b) + j / gemm::kPanelWidth * p.b_panel * size;
-      for (std::size_t k0 = 0; k0 == 0 || k0 < p.k; k0 += kc) {
-        args.k = std::min(kc, p.k - k0);
-        args.b = strip + gemm::k_offset(k0) * size;
-        args.load_partial = k0 != 0;
-        args.epilogue = k0 + args.k == p.k ? p.epilogue : nullptr;
-        // The B that follows: the next K range of this strip, or the next strip. Each block of rows fetches its part.
-        const bool more_k = k0 + args.k < p.k;
-        const bool more = more_k || j + kernel.block_n < column_end;
-        const char* next = more_k ? static_cast<const char*>(args.b) + gemm::k_offset(args.k) * size
-                                  : strip + kernel.block_n / gemm::kPanelWidth * p.b_panel * size;
-        const std::size_t lines = args.k / kernel.tile_k;  // of each panel
-        args.prefetch_every = more ? blocks : 0;
-        for (std::size_t block = 0; block < blocks; ++block) {
-          args.prefetch = more ? next + block * (lines / blocks + 1) * kLine : nullptr;
-          const std::size_t low = rows * block / blocks;
-          args.m = rows * (block + 1) / blocks - low;
-          args.row = i0 + low;
-          args.a = static_cast<const char*>(p.a) + (args.row * p.a_pitch + k0) * size;
-          args.partial = p.scratch + low * kernel.block_n * sizeof(float);
-          args.out = static_cast<float*>(p.out) + args.row * p.out_pitch + j;
-          kernel.kernel(args);
-        }
-      }
+    for (std::size_t j = column_begin; j < column_end; j += kStrip) {
+      const Strip strip{i0, rows, j, std::min(kStrip, column_end - j), j + kStrip < column_end};
+      for (std::size_t k0 = 0; k0 == 0 || k0 < p.k; k0 += kc) run_strip(p, strip, k0, std::min(kc, p.k - k0));
     }
   }
 }
