@@ -54,12 +54,15 @@ class Binder {
 
   Status check_ranks() const {
     if (shapes_.size() != graph_.inputs().size()) {
-      return fail(ErrorCode::usage, fmt::format("{} inputs given, the model has {}", shapes_.size(), graph_.inputs().size()));
+      return fail(ErrorCode::usage,
+                  fmt::format("{} inputs given, the model has {}", shapes_.size(), graph_.inputs().size()));
     }
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
       if (shapes_[i].size() == port(i).value->shape().size()) continue;
-      return fail(ErrorCode::usage, fmt::format("the shape {} has rank {}, the model wants {}", to_string(shapes_[i]),
-                                                shapes_[i].size(), to_string(port(i).value->type())), input_name(i));
+      return fail(ErrorCode::usage,
+                  fmt::format("the shape {} has rank {}, the model wants {}", to_string(shapes_[i]), shapes_[i].size(),
+                              to_string(port(i).value->type())),
+                  input_name(i));
     }
     return {};
   }
@@ -72,8 +75,10 @@ class Binder {
       const SymbolRange range = declared == graph_.symbols.end() ? SymbolRange{} : declared->second;
       if (solved->value >= range.min && solved->value <= range.max) continue;
       const std::string max = range.max == INT64_MAX ? "inf" : std::to_string(range.max);
-      return fail(ErrorCode::unsupported, fmt::format("'{}' = {} is outside its declared range [{}, {}]", solved->symbol,
-                                                      solved->value, range.min, max), input_name(i));
+      return fail(ErrorCode::unsupported,
+                  fmt::format("'{}' = {} is outside its declared range [{}, {}]", solved->symbol, solved->value,
+                              range.min, max),
+                  input_name(i));
     }
     return {};
   }
@@ -84,8 +89,10 @@ class Binder {
       auto wanted = dim.evaluate(values_);
       if (!wanted) return fail(std::move(wanted).error().at(input_name(i)));
       if (*wanted == shapes_[i][d]) continue;
-      const std::string form = dim.is_constant() ? std::to_string(*wanted) : fmt::format("{} = {}", dim.to_string(), *wanted);
-      return fail(ErrorCode::usage, fmt::format("dimension {} of {} is {}, wanted {}", d, to_string(shapes_[i]), shapes_[i][d], form),
+      const std::string form =
+          dim.is_constant() ? std::to_string(*wanted) : fmt::format("{} = {}", dim.to_string(), *wanted);
+      return fail(ErrorCode::usage,
+                  fmt::format("dimension {} of {} is {}, wanted {}", d, to_string(shapes_[i]), shapes_[i][d], form),
                   input_name(i));
     }
     return {};
@@ -95,8 +102,10 @@ class Binder {
     INTAGLIO_TRY(const std::int64_t a, guard.a.evaluate(values_));
     INTAGLIO_TRY(const std::int64_t b, guard.b.evaluate(values_));
     if (a == b) return {};
-    return fail(ErrorCode::unsupported, fmt::format("the model needs {} == {}, but here they are {} and {}",
-                                                    guard.a.to_string(), guard.b.to_string(), a, b), guard.origin);
+    return fail(ErrorCode::unsupported,
+                fmt::format("the model needs {} == {}, but here they are {} and {}", guard.a.to_string(),
+                            guard.b.to_string(), a, b),
+                guard.origin);
   }
 
   const ir::Graph& graph_;

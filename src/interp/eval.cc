@@ -46,18 +46,21 @@ Result<ir::Attrs> concrete_attrs(const ir::Attrs& attrs, const SymbolValues& sym
 Result<std::vector<ir::Type>> operand_types(const NodeCall& call) {
   std::vector<ir::Type> types;
   if (call.inputs.size() != call.node.inputs().size()) {
-    return fail(ErrorCode::internal, fmt::format("{} operands given, {} wanted", call.inputs.size(), call.node.inputs().size()));
+    return fail(ErrorCode::internal,
+                fmt::format("{} operands given, {} wanted", call.inputs.size(), call.node.inputs().size()));
   }
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
     const Tensor* tensor = call.inputs[i];
     const ir::Value* value = call.node.input(i);
     types.emplace_back();
-    if ((tensor == nullptr) != (value == nullptr)) return fail(ErrorCode::internal, fmt::format("operand {} is absent or extra", i));
+    if ((tensor == nullptr) != (value == nullptr))
+      return fail(ErrorCode::internal, fmt::format("operand {} is absent or extra", i));
     if (tensor == nullptr) continue;
     INTAGLIO_TRY(const std::size_t bytes, byte_count(tensor->shape, tensor->dtype));
     if (tensor->dtype != held(value->dtype(), call.precision) || bytes != tensor->bytes) {
-      return fail(ErrorCode::internal, fmt::format("operand {} is {}{}, but the node declares {}", i,
-                                                   name_of(tensor->dtype), to_string(tensor->shape), to_string(value->type())));
+      return fail(ErrorCode::internal,
+                  fmt::format("operand {} is {}{}, but the node declares {}", i, name_of(tensor->dtype),
+                              to_string(tensor->shape), to_string(value->type())));
     }
     types.back() = ir::Type{value->dtype(), constant_dims(tensor->shape)};
   }
@@ -70,7 +73,8 @@ Status check_declared(const NodeCall& call, const std::vector<ir::Type>& types) 
     const ir::Type& declared = call.node.output(i)->type();
     const auto promised = evaluate(declared.shape, call.symbols);
     if (declared.dtype == types[i].dtype && (!promised || *promised == types[i].shape)) continue;
-    return fail(ErrorCode::internal, fmt::format("result {} is {}, but the graph declares {}", i, to_string(types[i]), to_string(declared)));
+    return fail(ErrorCode::internal,
+                fmt::format("result {} is {}, but the graph declares {}", i, to_string(types[i]), to_string(declared)));
   }
   return {};
 }
@@ -87,18 +91,22 @@ Status check_memory(const NodeCall& call, const std::vector<ir::Type>& types) {
     return sum.has_value();
   };
   bool fits = true;
-  for (const ir::Type& type : types) fits = fits && charge(*constant_values(type.shape), held(type.dtype, call.precision));
+  for (const ir::Type& type : types)
+    fits = fits && charge(*constant_values(type.shape), held(type.dtype, call.precision));
   const bool decodes = ir::schema(call.node.op()).group != ir::OpGroup::movement;
-  for (const Tensor* input : call.inputs) fits = fits && (!decodes || input == nullptr || charge(input->shape, DType::i8));
+  for (const Tensor* input : call.inputs)
+    fits = fits && (!decodes || input == nullptr || charge(input->shape, DType::i8));
   if (fits && static_cast<std::uint64_t>(bytes) <= call.max_bytes) return {};
-  return fail(ErrorCode::internal, fmt::format("out of memory: the interpreter may use {} bytes, {} are wanted", call.max_bytes, bytes));
+  return fail(ErrorCode::internal,
+              fmt::format("out of memory: the interpreter may use {} bytes, {} are wanted", call.max_bytes, bytes));
 }
 
 Result<Tensors> eval_checked(const NodeCall& call) {
   INTAGLIO_TRY(const auto operands, operand_types(call));
   INTAGLIO_TRY(const ir::Attrs attrs, concrete_attrs(call.node.attrs(), call.symbols));
   std::vector<const ir::Type*> pointers;
-  for (std::size_t i = 0; i < operands.size(); ++i) pointers.push_back(call.inputs[i] == nullptr ? nullptr : &operands[i]);
+  for (std::size_t i = 0; i < operands.size(); ++i)
+    pointers.push_back(call.inputs[i] == nullptr ? nullptr : &operands[i]);
   INTAGLIO_TRY(const auto types, infer(call.node.op(), pointers, attrs, ir::InferContext{}));
   INTAGLIO_CHECK(check_declared(call, types));
   INTAGLIO_CHECK(check_memory(call, types));
@@ -141,7 +149,9 @@ Result<Tensors> eval_node(const NodeCall& call) {
   }
 }
 
-Shape EvalArgs::dims(std::string_view name) const { return *constant_values(attrs.dims(name)); }
+Shape EvalArgs::dims(std::string_view name) const {
+  return *constant_values(attrs.dims(name));
+}
 
 std::int64_t EvalArgs::count(std::size_t output) const {
   return element_count(shapes[output]).value_or(0);  // checked when memory was
@@ -182,7 +192,8 @@ void store_cast(double value, DType dtype, std::byte* out) {
   } else if (value <= low) {
     stored = is_unsigned ? 0 : static_cast<std::uint64_t>(static_cast<std::int64_t>(low));
   } else {
-    stored = value < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(value)) : static_cast<std::uint64_t>(value);
+    stored =
+        value < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(value)) : static_cast<std::uint64_t>(value);
   }
   store_integer(stored, dtype, out);
 }
@@ -198,7 +209,8 @@ void store_cast(std::int64_t value, bool is_unsigned, DType dtype, std::byte* ou
   store_float(is_unsigned ? static_cast<double>(bits) : static_cast<double>(value), dtype, out);
 }
 
-std::vector<std::int64_t> offsets_of(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides, std::int64_t base) {
+std::vector<std::int64_t> offsets_of(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
+                                     std::int64_t base) {
   std::vector<std::int64_t> offsets(static_cast<std::size_t>(element_count(shape).value_or(0)));
   std::vector<std::int64_t> index(shape.size());
   std::int64_t offset = base;
@@ -239,7 +251,8 @@ AxisView view_axis(std::span<const std::int64_t> shape, std::size_t axis) {
   return view;
 }
 
-Result<std::vector<Tensor>> eval(const ir::Node& node, std::span<const Tensor* const> inputs, const SymbolValues& symbols) {
+Result<std::vector<Tensor>> eval(const ir::Node& node, std::span<const Tensor* const> inputs,
+                                 const SymbolValues& symbols) {
   return eval_node(NodeCall{node, inputs, symbols, Precision::f32, /*folding=*/true, Options{}.max_bytes});
 }
 

@@ -48,10 +48,16 @@ struct EvalArgs {
 template <class F>
 decltype(auto) with_compute_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: return f(double{});
-    case DType::f32: case DType::f16: case DType::bf16: return f(float{});
-    case DType::u64: return f(std::uint64_t{});
-    default: return f(std::int64_t{});
+    case DType::f64:
+      return f(double{});
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+      return f(float{});
+    case DType::u64:
+      return f(std::uint64_t{});
+    default:
+      return f(std::int64_t{});
   }
 }
 
@@ -81,7 +87,7 @@ std::vector<C> load_all(const Tensor& x) {
   return values;
 }
 
-void store_float(double value, DType dtype, std::byte* out);       // rounds once, to nearest even
+void store_float(double value, DType dtype, std::byte* out);           // rounds once, to nearest even
 void store_integer(std::uint64_t value, DType dtype, std::byte* out);  // wraps; bool: value != 0
 
 template <class C>
@@ -118,7 +124,8 @@ void store_cast(std::int64_t value, bool is_unsigned, DType dtype, std::byte* ou
 
 // ---- positions
 // base + sum of index[d] * strides[d] for every index of `shape` in row-major order.
-std::vector<std::int64_t> offsets_of(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides, std::int64_t base = 0);
+std::vector<std::int64_t> offsets_of(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
+                                     std::int64_t base = 0);
 // The strides (in elements, 0 where repeated) that read a tensor of shape `from` as one of shape `to`, right-aligned.
 std::vector<std::int64_t> broadcast_strides(std::span<const std::int64_t> from, std::span<const std::int64_t> to);
 // y[i] = x[offsets[i]], of x's dtype.

@@ -44,25 +44,42 @@ C bound(double value) {
 template <class C>
 C unary_float(const EvalArgs& args, C x) {
   switch (args.op) {
-    case Op::exp: return std::exp(x);
-    case Op::log: return std::log(x);
-    case Op::sqrt: return std::sqrt(x);
-    case Op::rsqrt: return C(1) / std::sqrt(x);
-    case Op::reciprocal: return C(1) / x;
-    case Op::erf: return std::erf(x);
-    case Op::tanh: return std::tanh(x);
-    case Op::sin: return std::sin(x);
-    case Op::cos: return std::cos(x);
-    case Op::floor: return std::floor(x);
-    case Op::ceil: return std::ceil(x);
-    case Op::round: return std::nearbyint(x);  // ties to even in the default rounding mode
-    case Op::sigmoid: return sigmoid(x);
-    case Op::gelu: return gelu(x, args.attrs.s("approximate") == "tanh");
-    case Op::silu: return x * sigmoid(x);
-    case Op::hard_swish: return x * clamp(x / C(6) + C(0.5), C(0), C(1));
+    case Op::exp:
+      return std::exp(x);
+    case Op::log:
+      return std::log(x);
+    case Op::sqrt:
+      return std::sqrt(x);
+    case Op::rsqrt:
+      return C(1) / std::sqrt(x);
+    case Op::reciprocal:
+      return C(1) / x;
+    case Op::erf:
+      return std::erf(x);
+    case Op::tanh:
+      return std::tanh(x);
+    case Op::sin:
+      return std::sin(x);
+    case Op::cos:
+      return std::cos(x);
+    case Op::floor:
+      return std::floor(x);
+    case Op::ceil:
+      return std::ceil(x);
+    case Op::round:
+      return std::nearbyint(x);  // ties to even in the default rounding mode
+    case Op::sigmoid:
+      return sigmoid(x);
+    case Op::gelu:
+      return gelu(x, args.attrs.s("approximate") == "tanh");
+    case Op::silu:
+      return x * sigmoid(x);
+    case Op::hard_swish:
+      return x * clamp(x / C(6) + C(0.5), C(0), C(1));
     case Op::hard_sigmoid:
       return clamp(static_cast<C>(args.attrs.f("alpha")) * x + static_cast<C>(args.attrs.f("beta")), C(0), C(1));
-    default: return std::numeric_limits<C>::quiet_NaN();  // no such unary op: the coverage test would see it
+    default:
+      return std::numeric_limits<C>::quiet_NaN();  // no such unary op: the coverage test would see it
   }
 }
 
@@ -78,13 +95,17 @@ C negate(C x) {
 template <class C>
 C unary(const EvalArgs& args, C x) {
   switch (args.op) {
-    case Op::neg: return negate(x);
+    case Op::neg:
+      return negate(x);
     case Op::abs:
       if constexpr (kFloating<C>) return std::fabs(x);
       return x < C(0) ? negate(x) : x;
-    case Op::sign: return x != x ? x : static_cast<C>((x > C(0)) - (x < C(0)));
-    case Op::relu: return x < C(0) ? C(0) : x;
-    default: break;
+    case Op::sign:
+      return x != x ? x : static_cast<C>((x > C(0)) - (x < C(0)));
+    case Op::relu:
+      return x < C(0) ? C(0) : x;
+    default:
+      break;
   }
   if constexpr (kFloating<C>) return unary_float(args, x);
   return x;
@@ -152,13 +173,20 @@ C float_mod(C a, C b, bool fmod) {
 template <class C>
 C binary_float(const EvalArgs& args, C a, C b) {
   switch (args.op) {
-    case Op::add: return a + b;
-    case Op::sub: return a - b;
-    case Op::mul: return a * b;
-    case Op::div: return a / b;
-    case Op::pow: return std::pow(a, b);
-    case Op::mod: return float_mod(a, b, args.attrs.b("fmod"));
-    default: return std::numeric_limits<C>::quiet_NaN();
+    case Op::add:
+      return a + b;
+    case Op::sub:
+      return a - b;
+    case Op::mul:
+      return a * b;
+    case Op::div:
+      return a / b;
+    case Op::pow:
+      return std::pow(a, b);
+    case Op::mod:
+      return float_mod(a, b, args.attrs.b("fmod"));
+    default:
+      return std::numeric_limits<C>::quiet_NaN();
   }
 }
 
@@ -166,16 +194,26 @@ template <class C>
 C binary_integer(const EvalArgs& args, C a, C b) {
   const auto x = static_cast<std::uint64_t>(a), y = static_cast<std::uint64_t>(b);
   switch (args.op) {
-    case Op::add: return static_cast<C>(x + y);
-    case Op::sub: return static_cast<C>(x - y);
-    case Op::mul: return static_cast<C>(x * y);
-    case Op::div: return int_div(a, b);
-    case Op::pow: return int_pow(a, b);
-    case Op::mod: return int_mod(a, b, args.attrs.b("fmod"));
-    case Op::logical_and: return a & b;
-    case Op::logical_or: return a | b;
-    case Op::logical_xor: return a ^ b;
-    default: return C(0);
+    case Op::add:
+      return static_cast<C>(x + y);
+    case Op::sub:
+      return static_cast<C>(x - y);
+    case Op::mul:
+      return static_cast<C>(x * y);
+    case Op::div:
+      return int_div(a, b);
+    case Op::pow:
+      return int_pow(a, b);
+    case Op::mod:
+      return int_mod(a, b, args.attrs.b("fmod"));
+    case Op::logical_and:
+      return a & b;
+    case Op::logical_or:
+      return a | b;
+    case Op::logical_xor:
+      return a ^ b;
+    default:
+      return C(0);
   }
 }
 
@@ -195,12 +233,18 @@ C binary(const EvalArgs& args, C a, C b) {
 template <class C>
 bool compare(Op op, C a, C b) {
   switch (op) {
-    case Op::eq: return a == b;
-    case Op::ne: return a != b;
-    case Op::lt: return a < b;
-    case Op::le: return a <= b;
-    case Op::gt: return a > b;
-    default: return a >= b;
+    case Op::eq:
+      return a == b;
+    case Op::ne:
+      return a != b;
+    case Op::lt:
+      return a < b;
+    case Op::le:
+      return a <= b;
+    case Op::gt:
+      return a > b;
+    default:
+      return a >= b;
   }
 }
 
@@ -228,9 +272,8 @@ Status check_divisor(const EvalArgs& args) {
 
 Result<Tensors> group_binary(const EvalArgs& args) {
   INTAGLIO_CHECK(check_divisor(args));
-  return with_compute_type(args.in(0).dtype, [&]<class C>(C) {
-    return zip<C, C>(args, [&](C a, C b) { return binary(args, a, b); });
-  });
+  return with_compute_type(args.in(0).dtype,
+                           [&]<class C>(C) { return zip<C, C>(args, [&](C a, C b) { return binary(args, a, b); }); });
 }
 
 Result<Tensors> group_compare(const EvalArgs& args) {
@@ -284,11 +327,13 @@ C activate(std::string_view activation, C x) {
 template float activate(std::string_view, float);
 template double activate(std::string_view, double);
 
-#define INTAGLIO_EVAL_BY_GROUP(token, group) \
-  Result<Tensors> eval_##token(const EvalArgs& args) { return group_##group(args); }
-#define INTAGLIO_EVAL_unary(token) INTAGLIO_EVAL_BY_GROUP(token, unary)
+#define INTAGLIO_EVAL_BY_GROUP(token, group)           \
+  Result<Tensors> eval_##token(const EvalArgs& args) { \
+    return group_##group(args);                        \
+  }
+#define INTAGLIO_EVAL_unary(token)   INTAGLIO_EVAL_BY_GROUP(token, unary)
 #define INTAGLIO_EVAL_logical(token) INTAGLIO_EVAL_BY_GROUP(token, logical)
-#define INTAGLIO_EVAL_binary(token) INTAGLIO_EVAL_BY_GROUP(token, binary)
+#define INTAGLIO_EVAL_binary(token)  INTAGLIO_EVAL_BY_GROUP(token, binary)
 #define INTAGLIO_EVAL_compare(token) INTAGLIO_EVAL_BY_GROUP(token, compare)
 #define INTAGLIO_EVAL_ternary(token) INTAGLIO_EVAL_BY_GROUP(token, ternary)
 // The other groups have a function per row, written by hand.

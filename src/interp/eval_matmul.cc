@@ -18,7 +18,8 @@ void product(const C* a, const C* b, C* y, const Extents& e) {
     std::fill(row.begin(), row.end(), Sum<C>(0));
     for (std::int64_t k = 0; k < e.k; ++k) {
       const auto left = static_cast<Sum<C>>(a[i * e.k + k]);
-      for (std::int64_t j = 0; j < e.n; ++j) row[static_cast<std::size_t>(j)] += left * static_cast<Sum<C>>(b[k * e.n + j]);
+      for (std::int64_t j = 0; j < e.n; ++j)
+        row[static_cast<std::size_t>(j)] += left * static_cast<Sum<C>>(b[k * e.n + j]);
     }
     for (std::int64_t j = 0; j < e.n; ++j) y[i * e.n + j] = static_cast<C>(row[static_cast<std::size_t>(j)]);
   }
@@ -73,7 +74,8 @@ template <class C>
 std::vector<C> transposed(const std::vector<C>& x, std::int64_t rows, std::int64_t columns) {
   std::vector<C> y(x.size());
   for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t j = 0; j < columns; ++j) y[static_cast<std::size_t>(j * rows + i)] = x[static_cast<std::size_t>(i * columns + j)];
+    for (std::int64_t j = 0; j < columns; ++j)
+      y[static_cast<std::size_t>(j * rows + i)] = x[static_cast<std::size_t>(i * columns + j)];
   }
   return y;
 }

@@ -14,7 +14,8 @@ Result<Tensors> taken(const EvalArgs& args, const std::vector<std::int64_t>& off
 Result<std::int64_t> checked_index(const EvalArgs& args, std::int64_t position, std::int64_t size) {
   const std::int64_t index = args.in(1).as_int(position);
   if (index >= -size && index < size) return index < 0 ? index + size : index;
-  return args.data_error(fmt::format("index {} (element {} of the indices) is outside [-{}, {})", index, position, size, size));
+  return args.data_error(
+      fmt::format("index {} (element {} of the indices) is outside [-{}, {})", index, position, size, size));
 }
 
 // Fills with `value` cast to the result's dtype.

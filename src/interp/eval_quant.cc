@@ -18,7 +18,8 @@ std::int64_t quantized(C scaled, std::int64_t zero_point, DType to) {
 std::vector<std::int64_t> parameter_positions(const EvalArgs& args, const Tensor* parameter) {
   const Shape& shape = args.in(0).shape;
   std::vector<std::int64_t> strides(shape.size(), 0);
-  if (parameter != nullptr && parameter->element_count() > 1) strides[static_cast<std::size_t>(args.attrs.i("axis"))] = 1;
+  if (parameter != nullptr && parameter->element_count() > 1)
+    strides[static_cast<std::size_t>(args.attrs.i("axis"))] = 1;
   return offsets_of(shape, strides);
 }
 
@@ -41,7 +42,8 @@ Result<Tensors> dequantize_of(const EvalArgs& args) {
   const auto at_scale = parameter_positions(args, args.maybe(1)), at_zero = parameter_positions(args, zero);
   std::vector<C> y(static_cast<std::size_t>(x.element_count()));
   for (std::size_t i = 0; i < y.size(); ++i) {
-    const std::int64_t shifted = x.as_int(static_cast<std::int64_t>(i)) - (zero == nullptr ? 0 : zero->as_int(at_zero[i]));
+    const std::int64_t shifted =
+        x.as_int(static_cast<std::int64_t>(i)) - (zero == nullptr ? 0 : zero->as_int(at_zero[i]));
     y[i] = static_cast<C>(shifted) * load_as<C>(args.in(1), at_scale[i]);
   }
   return result_of(args, y);

@@ -47,7 +47,7 @@ struct Reduction {
   std::vector<C> x;
   std::vector<std::int64_t> to;  // which result each element goes to
   std::size_t results = 0;
-  std::int64_t n = 0;                    // elements per result
+  std::int64_t n = 0;  // elements per result
 
   std::vector<C> sums() const {
     std::vector<Sum<C>> sum(results, Sum<C>(kind == "prod" ? 1 : 0));
@@ -180,7 +180,8 @@ Result<Tensors> softmax_of(const EvalArgs& args) {
     for (std::int64_t i = 0; i < view.n; ++i) sum += static_cast<double>(std::exp(at(i) - max));
     for (std::int64_t i = 0; i < view.n; ++i) {
       const C shifted = at(i) - max;
-      at(i) = static_cast<C>(log ? static_cast<double>(shifted) - std::log(sum) : static_cast<double>(std::exp(shifted)) / sum);
+      at(i) = static_cast<C>(log ? static_cast<double>(shifted) - std::log(sum)
+                                 : static_cast<double>(std::exp(shifted)) / sum);
     }
   }
   return result_of(args, x);
@@ -208,7 +209,8 @@ Result<Tensors> norm_of(const EvalArgs& args, bool centred) {
     double mean = 0, square = 0;
     for (std::size_t i = 0; centred && i < n; ++i) mean += static_cast<double>(x[row + i]);
     mean /= static_cast<double>(n);
-    for (std::size_t i = 0; i < n; ++i) square += (static_cast<double>(x[row + i]) - mean) * (static_cast<double>(x[row + i]) - mean);
+    for (std::size_t i = 0; i < n; ++i)
+      square += (static_cast<double>(x[row + i]) - mean) * (static_cast<double>(x[row + i]) - mean);
     const double deviation = std::sqrt(square / static_cast<double>(n) + args.attrs.f("epsilon"));
     for (std::size_t i = 0; i < n; ++i) {
       x[row + i] = static_cast<C>((static_cast<double>(x[row + i]) - mean) / deviation * gamma[i] + beta[i]);

@@ -77,7 +77,8 @@ class Runner {
       INTAGLIO_CHECK(hold(value, value.constant()));
     }
     const auto found = values_.find(&value);
-    if (found == values_.end()) return fail(ErrorCode::internal, fmt::format("%{} has no value; is the graph verified?", value.name()));
+    if (found == values_.end())
+      return fail(ErrorCode::internal, fmt::format("%{} has no value; is the graph verified?", value.name()));
     return found->second.tensor;
   }
 

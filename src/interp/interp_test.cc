@@ -29,8 +29,12 @@ constexpr const char* kText = R"(graph "g" {
   output "x" %x
 })";
 
-Tensor ids(std::vector<std::int64_t> values, Shape shape) { return *Tensor::from<std::int64_t>(std::move(shape), values); }
-Tensor f32(std::vector<float> values, Shape shape) { return *Tensor::from<float>(std::move(shape), values); }
+Tensor ids(std::vector<std::int64_t> values, Shape shape) {
+  return *Tensor::from<std::int64_t>(std::move(shape), values);
+}
+Tensor f32(std::vector<float> values, Shape shape) {
+  return *Tensor::from<float>(std::move(shape), values);
+}
 
 TEST(Run, RunsAWholeGraph) {
   const auto g = ir::parse(kText);
@@ -77,11 +81,16 @@ TEST(Run, RefusesInputsThatDoNotFit) {
   const auto g = ir::parse(kText);
   const BadInputs kCases[] = {
       {{ids({1}, {1, 1})}, ErrorCode::usage, "1 inputs given, the model has 2"},
-      {{ids({1}, {1}), f32({0, 0}, {1, 1, 2})}, ErrorCode::usage, "input 'ids': the shape [1] has rank 1, the model wants i64[batch, seq]"},
+      {{ids({1}, {1}), f32({0, 0}, {1, 1, 2})},
+       ErrorCode::usage,
+       "input 'ids': the shape [1] has rank 1, the model wants i64[batch, seq]"},
       {{f32({1}, {1, 1}), f32({0, 0}, {1, 1, 2})}, ErrorCode::usage, "input 'ids': dtype f32 given, i64 wanted"},
       {{ids({1}, {1, 1}), f32({0, 0, 0}, {1, 1, 3})}, ErrorCode::usage, "dimension 2 of [1, 1, 3] is 3, wanted 2"},
-      {{ids({1, 1}, {1, 2}), f32({0, 0}, {1, 1, 2})}, ErrorCode::usage, "input 'x': dimension 1 of [1, 1, 2] is 1, wanted seq = 2"},
-      {{ids(std::vector<std::int64_t>(17), {1, 17}), f32(std::vector<float>(34), {1, 17, 2})}, ErrorCode::unsupported,
+      {{ids({1, 1}, {1, 2}), f32({0, 0}, {1, 1, 2})},
+       ErrorCode::usage,
+       "input 'x': dimension 1 of [1, 1, 2] is 1, wanted seq = 2"},
+      {{ids(std::vector<std::int64_t>(17), {1, 17}), f32(std::vector<float>(34), {1, 17, 2})},
+       ErrorCode::unsupported,
        "input 'ids': 'seq' = 17 is outside its declared range [1, 16]"},
       {{ids({}, {1, 0}), f32({}, {1, 0, 2})}, ErrorCode::unsupported, "'seq' = 0 is outside"},
       {{ids({7}, {1, 1}), f32({0, 0}, {1, 1, 2})}, ErrorCode::data, "index 7"},
@@ -99,13 +108,15 @@ TEST(Run, RefusesInputsThatDoNotFit) {
 }
 
 TEST(Run, KeepsWithinItsMemory) {
-  const auto g = ir::parse("graph \"\" { const %a: f32[1] = [1]\n%b = expand(%a) {shape=[1000000]}\n%c = neg(%b)\noutput \"c\" %c }");
+  const auto g = ir::parse(
+      "graph \"\" { const %a: f32[1] = [1]\n%b = expand(%a) {shape=[1000000]}\n%c = neg(%b)\noutput \"c\" %c }");
   ASSERT_TRUE(g);
   EXPECT_TRUE(run(*g, {}, {Precision::f32, 200 << 20}));
   const auto refused = run(*g, {}, {Precision::f32, 1 << 20});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("out of memory"), std::string::npos);
-  const auto huge = ir::parse("graph \"\" { const %a: f32[1] = [1]\n%b = expand(%a) {shape=[4611686018427387904]}\noutput \"b\" %b }");
+  const auto huge = ir::parse(
+      "graph \"\" { const %a: f32[1] = [1]\n%b = expand(%a) {shape=[4611686018427387904]}\noutput \"b\" %b }");
   ASSERT_TRUE(huge);
   EXPECT_FALSE(run(*huge, {}));
 }
@@ -127,7 +138,7 @@ TEST(Bind, SolvesChecksAndGuards) {
   const auto good = bind({11}, {5, 1});
   ASSERT_TRUE(good) << good.error().to_string();
   EXPECT_EQ(*good, (SymbolValues{{"fixed", 3}, {"s", 5}, {"t", 1}}));
-  EXPECT_EQ(bind({10}, {5, 1}).error().code, ErrorCode::usage);        // 2 s + 1 is odd
+  EXPECT_EQ(bind({10}, {5, 1}).error().code, ErrorCode::usage);  // 2 s + 1 is odd
   EXPECT_EQ(bind({203}, {101, 1}).error().code, ErrorCode::unsupported);
   const auto guard = bind({11}, {5, 2});
   ASSERT_FALSE(guard);
@@ -138,7 +149,8 @@ TEST(Bind, SolvesChecksAndGuards) {
 }
 
 TEST(Bind, KnownSymbolsHelpToSolveOthers) {
-  const auto g = ir::parse("graph \"\" { symbol s\nsymbol t\ninput \"a\" %a: f32[s*t + 2]\ninput \"b\" %b: f32[s]\noutput \"a\" %a }");
+  const auto g = ir::parse(
+      "graph \"\" { symbol s\nsymbol t\ninput \"a\" %a: f32[s*t + 2]\ninput \"b\" %b: f32[s]\noutput \"a\" %a }");
   ASSERT_TRUE(g);
   EXPECT_EQ(*bind_symbols(*g, std::vector<Shape>{{14}, {4}}), (SymbolValues{{"s", 4}, {"t", 3}}));
   EXPECT_FALSE(bind_symbols(*g, std::vector<Shape>{{13}, {4}}));

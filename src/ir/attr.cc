@@ -16,7 +16,9 @@ const T& get(const Attrs& attrs, std::string_view name) {
   return *value;
 }
 
-constexpr auto kByName = [](const std::pair<std::string, Attr>& item, std::string_view name) { return item.first < name; };
+constexpr auto kByName = [](const std::pair<std::string, Attr>& item, std::string_view name) {
+  return item.first < name;
+};
 
 }  // namespace
 
@@ -43,13 +45,29 @@ const Attr* Attrs::find(std::string_view name) const {
   return place != items_.end() && place->first == name ? &place->second : nullptr;
 }
 
-std::int64_t Attrs::i(std::string_view name) const { return get<std::int64_t>(*this, name); }
-double Attrs::f(std::string_view name) const { return get<double>(*this, name); }
-bool Attrs::b(std::string_view name) const { return get<bool>(*this, name); }
-const std::string& Attrs::s(std::string_view name) const { return get<std::string>(*this, name); }
-DType Attrs::dtype(std::string_view name) const { return get<DType>(*this, name); }
-const Ints& Attrs::ints(std::string_view name) const { return get<Ints>(*this, name); }
-const Dim& Attrs::dim(std::string_view name) const { return get<Dim>(*this, name); }
-const Dims& Attrs::dims(std::string_view name) const { return get<Dims>(*this, name); }
+std::int64_t Attrs::i(std::string_view name) const {
+  return get<std::int64_t>(*this, name);
+}
+double Attrs::f(std::string_view name) const {
+  return get<double>(*this, name);
+}
+bool Attrs::b(std::string_view name) const {
+  return get<bool>(*this, name);
+}
+const std::string& Attrs::s(std::string_view name) const {
+  return get<std::string>(*this, name);
+}
+DType Attrs::dtype(std::string_view name) const {
+  return get<DType>(*this, name);
+}
+const Ints& Attrs::ints(std::string_view name) const {
+  return get<Ints>(*this, name);
+}
+const Dim& Attrs::dim(std::string_view name) const {
+  return get<Dim>(*this, name);
+}
+const Dims& Attrs::dims(std::string_view name) const {
+  return get<Dims>(*this, name);
+}
 
 }  // namespace intaglio::ir

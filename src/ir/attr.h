@@ -20,7 +20,9 @@ using Ints = std::vector<std::int64_t>;
 using Attr = std::variant<std::int64_t, double, bool, std::string, DType, Ints, Dim, Dims>;
 
 enum class AttrKind : std::uint8_t { integer, floating, boolean, string, dtype, ints, dim, dims };
-inline AttrKind kind_of(const Attr& attr) { return static_cast<AttrKind>(attr.index()); }
+inline AttrKind kind_of(const Attr& attr) {
+  return static_cast<AttrKind>(attr.index());
+}
 std::string_view name_of(AttrKind kind);  // as in schemas
 
 class Attrs {

@@ -1,7 +1,7 @@
 #include "ir/builder.h"
 
-#include <array>
 #include <fmt/format.h>
+#include <array>
 
 #include "ir/text_internal.h"
 
@@ -41,7 +41,9 @@ MaybeValue Builder::scalar(double value, DType dtype) {
   return constant(Tensor::copy_of(dtype, {}, std::span(bytes).first(size_of(dtype))));
 }
 
-MaybeValue Builder::ints(const Ints& values) { return constant(Tensor::vector_i64(values)); }
+MaybeValue Builder::ints(const Ints& values) {
+  return constant(Tensor::vector_i64(values));
+}
 
 MaybeValue Builder::slice(MaybeValue x, std::int64_t axis, Dim start, Dim end) {
   return op(Op::slice, {x}, {{"axes", Ints{axis}}, {"starts", Dims{start}}, {"ends", Dims{end}}, {"steps", Ints{1}}});

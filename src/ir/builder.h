@@ -55,8 +55,12 @@ class Builder {
   MaybeValue expand(MaybeValue x, Dims shape) { return op(Op::expand, {x}, {{"shape", std::move(shape)}}); }
   // x[start:end] along one axis, step 1, bounds as the op wants them.
   MaybeValue slice(MaybeValue x, std::int64_t axis, Dim start, Dim end);
-  MaybeValue concat(const std::vector<MaybeValue>& parts, std::int64_t axis) { return op(Op::concat, parts, {{"axis", axis}}); }
-  MaybeValue gather(MaybeValue data, MaybeValue indices, std::int64_t axis = 0) { return op(Op::gather, {data, indices}, {{"axis", axis}}); }
+  MaybeValue concat(const std::vector<MaybeValue>& parts, std::int64_t axis) {
+    return op(Op::concat, parts, {{"axis", axis}});
+  }
+  MaybeValue gather(MaybeValue data, MaybeValue indices, std::int64_t axis = 0) {
+    return op(Op::gather, {data, indices}, {{"axis", axis}});
+  }
   MaybeValue reduce(std::string_view kind, MaybeValue x, Ints axes, bool keepdims = true);
   MaybeValue softmax(MaybeValue x, std::int64_t axis) { return op(Op::softmax, {x}, {{"axis", axis}}); }
   MaybeValue layer_norm(MaybeValue x, MaybeValue gamma, MaybeValue beta, std::int64_t axis, double epsilon) {

@@ -125,9 +125,8 @@ void Graph::add_output(std::string_view port_name, Value* value) {
 namespace {
 
 void drop_use(std::vector<Use>& uses, const Node* node, std::size_t index) {
-  const auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& u) {
-    return u.node == node && u.index == static_cast<int>(index);
-  });
+  const auto use = std::find_if(uses.begin(), uses.end(),
+                                [&](const Use& u) { return u.node == node && u.index == static_cast<int>(index); });
   if (use != uses.end()) uses.erase(use);
 }
 
@@ -171,7 +170,8 @@ int Graph::erase_dead() {
   int erased = 0;
   for (auto it = nodes_.end(); it != nodes_.begin();) {  // users come after what they use
     Node& node = *--it;
-    const bool used = std::any_of(node.outputs_.begin(), node.outputs_.end(), [](const Value* v) { return !v->uses_.empty(); });
+    const bool used =
+        std::any_of(node.outputs_.begin(), node.outputs_.end(), [](const Value* v) { return !v->uses_.empty(); });
     if (used) continue;
     ++it;
     erase(&node);

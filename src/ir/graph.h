@@ -92,7 +92,7 @@ struct NodeSpec {
   std::vector<Value*> inputs;
   Attrs attrs;
   Origin origin;
-  std::string name_hint;  // for the output values; the op's name if empty
+  std::string name_hint;                  // for the output values; the op's name if empty
   std::vector<std::string> output_names;  // one hint per output, instead of name_hint; may be empty
 };
 
@@ -127,7 +127,7 @@ class Graph {
   void add_output(std::string_view port_name, Value* value);
   void add_guard(DimGuard guard);  // nothing if the same pair (in either order) is already there
 
-  // ---- rewriting
+  // ---- rewriting. Types are not inferred again: what replaces a value must have its type (verify() checks).
   void replace_all_uses(Value* from, Value* to);  // outputs of the graph included
   void set_input(Node* node, std::size_t index, Value* value);
   void set_output(std::size_t index, Value* value);

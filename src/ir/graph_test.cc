@@ -9,7 +9,9 @@
 namespace intaglio::ir {
 namespace {
 
-Type f32(Dims shape) { return Type{DType::f32, std::move(shape)}; }
+Type f32(Dims shape) {
+  return Type{DType::f32, std::move(shape)};
+}
 
 TEST(Graph, KeepsUseLists) {
   Graph g;

@@ -78,7 +78,8 @@ Status check_operand_count(const InferArgs& args, const OpSchema& s) {
 // Every dim that the node makes is >= 0 and every rank within the limit.
 Status check_result(const InferArgs& args, const Types& types) {
   for (const Type& type : types) {
-    if (type.shape.size() > kMaxRank) return args.error(fmt::format("the result's rank is over the limit of {}", kMaxRank));
+    if (type.shape.size() > kMaxRank)
+      return args.error(fmt::format("the result's rank is over the limit of {}", kMaxRank));
     for (const Dim& dim : type.shape) {
       const bool known = std::any_of(args.inputs.begin(), args.inputs.end(), [&](const Type* in) {
         return in != nullptr && std::find(in->shape.begin(), in->shape.end(), dim) != in->shape.end();
@@ -111,7 +112,8 @@ Status require_at_most(const InferArgs& args, const Dim& a, const Dim& b, std::s
   return record_guard(args.context, smaller, a, fmt::format("{}: {}", name_of(args.op), what));
 }
 
-Status require_broadcasts_to(const InferArgs& args, std::span<const Dim> from, std::span<const Dim> to, std::string_view what) {
+Status require_broadcasts_to(const InferArgs& args, std::span<const Dim> from, std::span<const Dim> to,
+                             std::string_view what) {
   if (from.size() > to.size()) {
     return args.error(fmt::format("{}: {} does not broadcast to {}", what, to_string(from), to_string(to)));
   }
@@ -204,7 +206,8 @@ Result<Dims> broadcast(std::span<const Dim> a, std::span<const Dim> b, const Inf
       result[i] = x == Dim(1) ? y : x;
       continue;
     }
-    INTAGLIO_CHECK(equal_or_guard(context, x, y, fmt::format("shapes {} and {} do not broadcast", to_string(a), to_string(b))));
+    INTAGLIO_CHECK(
+        equal_or_guard(context, x, y, fmt::format("shapes {} and {} do not broadcast", to_string(a), to_string(b))));
     const bool second = !x.is_constant() && (y.is_constant() || (!x.as_symbol() && y.as_symbol()));
     result[i] = second ? y : x;
   }

@@ -8,7 +8,11 @@ namespace {
 
 Result<Types> group_unary(const InferArgs& args) {
   switch (args.op) {
-    case Op::neg: case Op::abs: case Op::sign: case Op::relu: case Op::clamp:
+    case Op::neg:
+    case Op::abs:
+    case Op::sign:
+    case Op::relu:
+    case Op::clamp:
       INTAGLIO_CHECK(require_number(args, 0));
       break;
     default:
@@ -36,7 +40,9 @@ Result<Dims> broadcast_of(const InferArgs& args, std::span<const Dim> a, std::sp
 Result<Types> group_binary(const InferArgs& args) {
   INTAGLIO_CHECK(require_same_dtype(args, 0, 1));
   switch (args.op) {
-    case Op::logical_and: case Op::logical_or: case Op::logical_xor:
+    case Op::logical_and:
+    case Op::logical_or:
+    case Op::logical_xor:
       if (is_floating(args.in(0).dtype)) return args.error("operands must be bool or integers");
       break;
     default:
@@ -62,13 +68,17 @@ Result<Types> group_ternary(const InferArgs& args) {
 
 }  // namespace
 
-Result<Types> infer_cast(const InferArgs& args) { return Types{Type{args.attrs.dtype("to"), args.in(0).shape}}; }
+Result<Types> infer_cast(const InferArgs& args) {
+  return Types{Type{args.attrs.dtype("to"), args.in(0).shape}};
+}
 
-#define INTAGLIO_INFER_BY_GROUP(token, group) \
-  Result<Types> infer_##token(const InferArgs& args) { return group_##group(args); }
-#define INTAGLIO_INFER_unary(token) INTAGLIO_INFER_BY_GROUP(token, unary)
+#define INTAGLIO_INFER_BY_GROUP(token, group)          \
+  Result<Types> infer_##token(const InferArgs& args) { \
+    return group_##group(args);                        \
+  }
+#define INTAGLIO_INFER_unary(token)   INTAGLIO_INFER_BY_GROUP(token, unary)
 #define INTAGLIO_INFER_logical(token) INTAGLIO_INFER_BY_GROUP(token, logical)
-#define INTAGLIO_INFER_binary(token) INTAGLIO_INFER_BY_GROUP(token, binary)
+#define INTAGLIO_INFER_binary(token)  INTAGLIO_INFER_BY_GROUP(token, binary)
 #define INTAGLIO_INFER_compare(token) INTAGLIO_INFER_BY_GROUP(token, compare)
 #define INTAGLIO_INFER_ternary(token) INTAGLIO_INFER_BY_GROUP(token, ternary)
 // The other groups have a function per row, written by hand.

@@ -38,7 +38,8 @@ Status require_equal(const InferArgs& args, const Dim& a, const Dim& b, std::str
 // a <= b, in the same way (as the guard min(a, b) == a).
 Status require_at_most(const InferArgs& args, const Dim& a, const Dim& b, std::string_view what);
 // `from` right-aligned broadcasts to exactly `to`.
-Status require_broadcasts_to(const InferArgs& args, std::span<const Dim> from, std::span<const Dim> to, std::string_view what);
+Status require_broadcasts_to(const InferArgs& args, std::span<const Dim> from, std::span<const Dim> to,
+                             std::string_view what);
 Status require_dtype(const InferArgs& args, std::size_t operand, std::initializer_list<DType> allowed);
 Status require_floating(const InferArgs& args, std::size_t operand);
 Status require_number(const InferArgs& args, std::size_t operand);  // anything but bool
@@ -49,7 +50,9 @@ Result<std::size_t> axis_attr(const InferArgs& args, std::string_view name, std:
 // The attribute is one of the words.
 Status require_word(const InferArgs& args, std::string_view attr, std::initializer_list<std::string_view> words);
 
-inline Dim back(const Dims& shape, std::size_t i = 0) { return shape[shape.size() - 1 - i]; }
+inline Dim back(const Dims& shape, std::size_t i = 0) {
+  return shape[shape.size() - 1 - i];
+}
 bool one_element(const Type& type);  // every dim is the constant 1
 
 }  // namespace intaglio::ir

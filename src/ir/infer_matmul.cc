@@ -11,7 +11,8 @@ Result<Dims> product_shape(const InferArgs& args, const Dims& a, const Dims& b) 
   const std::size_t a_matrix = a.size() == 1 ? 1 : 2, b_matrix = b.size() == 1 ? 1 : 2;
   INTAGLIO_CHECK(require_equal(args, back(a), back(b, b_matrix - 1),
                                fmt::format("inner dimensions of {} and {} differ", to_string(a), to_string(b))));
-  auto shape = broadcast(std::span(a).first(a.size() - a_matrix), std::span(b).first(b.size() - b_matrix), args.context);
+  auto shape =
+      broadcast(std::span(a).first(a.size() - a_matrix), std::span(b).first(b.size() - b_matrix), args.context);
   if (!shape) return args.error(shape.error().message);
   if (a_matrix == 2) shape->push_back(back(a, 1));
   if (b_matrix == 2) shape->push_back(back(b));
@@ -23,7 +24,8 @@ Result<Dims> linear_shape(const InferArgs& args, bool transposed) {
   const Dims &x = args.in(0).shape, &weight = args.in(1).shape;
   if (x.empty()) return args.error("x has rank 0");
   INTAGLIO_CHECK(require_rank(args, 1, 2));
-  INTAGLIO_CHECK(require_equal(args, back(x), weight[transposed ? 1 : 0], "the last dimension of x is not K of weight"));
+  INTAGLIO_CHECK(
+      require_equal(args, back(x), weight[transposed ? 1 : 0], "the last dimension of x is not K of weight"));
   Dims shape = x;
   shape.back() = weight[transposed ? 0 : 1];
   return shape;
@@ -58,7 +60,8 @@ Status check_parameter(const InferArgs& args, const ParameterRule& rule) {
   const Type* type = args.maybe(rule.operand);
   if (type == nullptr || one_element(*type)) return {};
   const std::string& name = schema(args.op).inputs[rule.operand].name;
-  if (type->shape.size() == 1) return require_equal(args, type->shape[0], rule.n, fmt::format("the length of {} does not fit", name));
+  if (type->shape.size() == 1)
+    return require_equal(args, type->shape[0], rule.n, fmt::format("the length of {} does not fit", name));
   const bool fits = rule.matrix != nullptr && type->shape.size() >= 2 && type->shape.size() == rule.matrix->size() &&
                     back(type->shape, rule.one_axis) == Dim(1);
   if (!fits) return args.error(fmt::format("operand '{}' has the unusable shape {}", name, to_string(type->shape)));
@@ -103,9 +106,11 @@ Result<Types> infer_quantized_linear(const InferArgs& args) {
   INTAGLIO_CHECK(require_same_dtype(args, 1, 5));
   INTAGLIO_TRY(Dims shape, linear_shape(args, false));
   for (const std::size_t i : {std::size_t{2}, std::size_t{3}}) {
-    if (args.maybe(i) != nullptr && !one_element(args.in(i))) return args.error("x_scale and x_zp must have one element");
+    if (args.maybe(i) != nullptr && !one_element(args.in(i)))
+      return args.error("x_scale and x_zp must have one element");
   }
-  for (const std::size_t i : {std::size_t{4}, std::size_t{5}}) INTAGLIO_CHECK(check_parameter(args, {i, back(shape), nullptr, 0}));
+  for (const std::size_t i : {std::size_t{4}, std::size_t{5}})
+    INTAGLIO_CHECK(check_parameter(args, {i, back(shape), nullptr, 0}));
   INTAGLIO_CHECK(check_epilogue(args, 6, DType::f32, shape));
   return Types{Type{DType::f32, std::move(shape)}};
 }
@@ -119,7 +124,8 @@ Result<Types> infer_attention(const InferArgs& args) {
   }
   const Dims &q = args.in(0).shape, &k = args.in(1).shape, &v = args.in(2).shape;
   const std::size_t head = args.attrs.s("layout") == "bhsd" ? 1 : 2, seq = 3 - head;
-  for (const auto* other : {&k, &v}) INTAGLIO_CHECK(require_equal(args, q[0], (*other)[0], "the batch of q, k and v differs"));
+  for (const auto* other : {&k, &v})
+    INTAGLIO_CHECK(require_equal(args, q[0], (*other)[0], "the batch of q, k and v differs"));
   INTAGLIO_CHECK(require_equal(args, k[head], v[head], "the heads of k and v differ"));
   INTAGLIO_CHECK(require_equal(args, k[seq], v[seq], "the lengths of k and v differ"));
   INTAGLIO_CHECK(require_equal(args, q[3], k[3], "the head size of q and k differs"));

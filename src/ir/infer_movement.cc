@@ -17,9 +17,9 @@ Dim count_of(const Dims& shape) {
 
 Result<Types> infer_reshape(const InferArgs& args) {
   const Dims& shape = args.attrs.dims("shape");
-  INTAGLIO_CHECK(require_equal(args, count_of(args.in(0).shape), count_of(shape),
-                               fmt::format("{} cannot become {}: element counts differ", to_string(args.in(0).shape),
-                                           to_string(shape))));
+  INTAGLIO_CHECK(require_equal(
+      args, count_of(args.in(0).shape), count_of(shape),
+      fmt::format("{} cannot become {}: element counts differ", to_string(args.in(0).shape), to_string(shape))));
   return Types{Type{args.in(0).dtype, shape}};
 }
 
@@ -34,7 +34,8 @@ Result<Types> infer_transpose(const InferArgs& args) {
     shape.push_back(x.shape[static_cast<std::size_t>(p)]);
   }
   if (perm.size() != x.shape.size() || shape.size() != perm.size()) {
-    return args.error(fmt::format("perm {} is not a permutation of {} axes", intaglio::to_string(std::span<const std::int64_t>(perm)), x.shape.size()));
+    return args.error(fmt::format("perm {} is not a permutation of {} axes",
+                                  intaglio::to_string(std::span<const std::int64_t>(perm)), x.shape.size()));
   }
   return Types{Type{x.dtype, std::move(shape)}};
 }
@@ -146,11 +147,13 @@ Result<Types> infer_gather_nd(const InferArgs& args) {
   const Type &data = args.in(0), &indices = args.in(1);
   INTAGLIO_CHECK(require_dtype(args, 1, {DType::i64, DType::i32}));
   if (indices.shape.empty()) return args.error("indices must have rank 1 or more");
-  INTAGLIO_TRY(const std::size_t batch, axis_attr(args, "batch_dims", std::min(data.shape.size(), indices.shape.size() - 1), true));
+  INTAGLIO_TRY(const std::size_t batch,
+               axis_attr(args, "batch_dims", std::min(data.shape.size(), indices.shape.size() - 1), true));
   const auto depth = back(indices.shape).constant();
   if (!depth) return args.error("the last dimension of indices must be constant");
   if (*depth < 0 || *depth > static_cast<std::int64_t>(data.shape.size() - batch)) {
-    return args.error(fmt::format("indices of {} coordinates into rank {} after {} batch dims", *depth, data.shape.size(), batch));
+    return args.error(
+        fmt::format("indices of {} coordinates into rank {} after {} batch dims", *depth, data.shape.size(), batch));
   }
   for (std::size_t i = 0; i < batch; ++i) {
     INTAGLIO_CHECK(require_equal(args, data.shape[i], indices.shape[i], fmt::format("batch dimension {} differs", i)));
@@ -168,7 +171,9 @@ Result<Types> infer_iota(const InferArgs& args) {
   return Types{Type{to, {args.attrs.dim("count")}}};
 }
 
-Result<Types> infer_full(const InferArgs& args) { return Types{Type{args.attrs.dtype("to"), args.attrs.dims("shape")}}; }
+Result<Types> infer_full(const InferArgs& args) {
+  return Types{Type{args.attrs.dtype("to"), args.attrs.dims("shape")}};
+}
 
 Result<Types> infer_dims(const InferArgs& args) {
   return Types{Type{DType::i64, {static_cast<std::int64_t>(args.attrs.dims("values").size())}}};

@@ -12,8 +12,9 @@ Status check_parameters(const InferArgs& args) {
     if (args.maybe(i) == nullptr || one_element(args.in(i))) continue;
     INTAGLIO_CHECK(require_rank(args, i, 1));
     INTAGLIO_TRY(const std::size_t axis, axis_attr(args, "axis", x.shape.size()));
-    INTAGLIO_CHECK(require_equal(args, args.in(i).shape[0], x.shape[axis],
-                                 fmt::format("the length of {} is not that of the axis", schema(args.op).inputs[i].name)));
+    INTAGLIO_CHECK(
+        require_equal(args, args.in(i).shape[0], x.shape[axis],
+                      fmt::format("the length of {} is not that of the axis", schema(args.op).inputs[i].name)));
   }
   return {};
 }
@@ -29,7 +30,8 @@ Result<Types> infer_quantize(const InferArgs& args) {
   const DType to = args.attrs.dtype("to");
   INTAGLIO_CHECK(require_floating(args, 0));
   INTAGLIO_CHECK(require_same_dtype(args, 0, 1));
-  if (to != DType::u8 && to != DType::i8) return args.error(fmt::format("to is {}, wanted: u8, i8", intaglio::name_of(to)));
+  if (to != DType::u8 && to != DType::i8)
+    return args.error(fmt::format("to is {}, wanted: u8, i8", intaglio::name_of(to)));
   INTAGLIO_CHECK(require_dtype(args, 2, {to}));
   INTAGLIO_CHECK(check_parameters(args));
   return Types{Type{to, args.in(0).shape}};

@@ -8,8 +8,9 @@ namespace intaglio::ir {
 Result<Types> infer_reduce(const InferArgs& args) {
   const Type& x = args.in(0);
   const std::string& kind = args.attrs.s("kind");
-  INTAGLIO_CHECK(require_word(args, "kind", {"sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum",
-                                             "log_sum_exp", "any", "all"}));
+  INTAGLIO_CHECK(require_word(
+      args, "kind",
+      {"sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp", "any", "all"}));
   if (kind == "any" || kind == "all") {
     INTAGLIO_CHECK(require_dtype(args, 0, {DType::boolean}));
   } else if (kind == "mean" || kind == "l2" || kind == "log_sum" || kind == "log_sum_exp") {
@@ -71,15 +72,20 @@ Result<Types> infer_norm(const InferArgs& args) {
   for (std::size_t i = 1; i < args.inputs.size(); ++i) {
     if (args.maybe(i) == nullptr) continue;
     INTAGLIO_CHECK(require_same_dtype(args, 0, i));
-    INTAGLIO_CHECK(require_broadcasts_to(args, args.in(i).shape, normalised,
-                                         fmt::format("{} does not fit the normalised shape", schema(args.op).inputs[i].name)));
+    INTAGLIO_CHECK(
+        require_broadcasts_to(args, args.in(i).shape, normalised,
+                              fmt::format("{} does not fit the normalised shape", schema(args.op).inputs[i].name)));
   }
   return Types{x};
 }
 
 }  // namespace
 
-Result<Types> infer_layer_norm(const InferArgs& args) { return infer_norm(args); }
-Result<Types> infer_rms_norm(const InferArgs& args) { return infer_norm(args); }
+Result<Types> infer_layer_norm(const InferArgs& args) {
+  return infer_norm(args);
+}
+Result<Types> infer_rms_norm(const InferArgs& args) {
+  return infer_norm(args);
+}
 
 }  // namespace intaglio::ir

@@ -37,7 +37,9 @@ Result<Graph> build(const Case& c) {
   return parse(text + call + "\noutput \"o\" %x\n}");
 }
 
-std::string op_of(const Case& c) { return std::string(c.call).substr(0, std::string(c.call).find('(')); }
+std::string op_of(const Case& c) {
+  return std::string(c.call).substr(0, std::string(c.call).find('('));
+}
 
 const Case kGood[] = {
     {"i8[2]", "neg(%a)", "i8[2]"},
@@ -124,8 +126,10 @@ const Case kGood[] = {
     {"u8[2, s, 4]; i8[4, 6]; u8[]; i8[6]", "matmul_integer(%a, %b, %c, %d)", "i32[2, s, 6]"},
     {"u8[2, s, 4]; i8[4, 6]; u8[2, s, 1]", "matmul_integer(%a, %b, %c)", "i32[2, s, 6]"},
     {"u8[s, 4]; i8[4, 6]; f32[]; u8[]; f32[6]; f32[6]", "quantized_linear(%a, %b, %c, %d, %e, _, %f)", "f32[s, 6]"},
-    {"f32[2, 8, s, 16]; f32[2, 4, t, 16]; f32[2, 4, t, 32]; bool[2, 1, 1, t]", "attention(%a, %b, %c, %d) {scale=0.25}", "f32[2, 8, s, 32]"},
-    {"f32[2, s, 8, 16]; f32[2, t, 8, 16]; f32[2, t, 8, 16]; f32[s, t]", "attention(%a, %b, %c, %d) {scale=1, layout=\"bshd\"}", "f32[2, s, 8, 16]"},
+    {"f32[2, 8, s, 16]; f32[2, 4, t, 16]; f32[2, 4, t, 32]; bool[2, 1, 1, t]", "attention(%a, %b, %c, %d) {scale=0.25}",
+     "f32[2, 8, s, 32]"},
+    {"f32[2, s, 8, 16]; f32[2, t, 8, 16]; f32[2, t, 8, 16]; f32[s, t]",
+     "attention(%a, %b, %c, %d) {scale=1, layout=\"bshd\"}", "f32[2, s, 8, 16]"},
     {"f32[2, s]", "dynamic_quantize(%a)", "u8[2, s], f32[], u8[]"},
     {"f32[2, s]; f32[2]; i8[2]", "quantize(%a, %b, %c) {to=i8}", "i8[2, s]"},
     {"f32[]; f32[]", "quantize(%a, %b)", "u8[]"},
@@ -250,8 +254,10 @@ const Case kBad[] = {
     {"f32[2, 8, 5, 16]; f32[2, 3, 5, 16]; f32[2, 3, 5, 16]", "attention(%a, %b, %c) {scale=1}", "no multiple"},
     {"f32[2, 8, 5, 16]; f32[2, 8, 5, 8]; f32[2, 8, 5, 16]", "attention(%a, %b, %c) {scale=1}", "head size"},
     {"f32[2, 8, 5, 16]; f32[2, 8, 6, 16]; f32[2, 8, 7, 16]", "attention(%a, %b, %c) {scale=1}", "lengths of k and v"},
-    {"f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; i8[5, 5]", "attention(%a, %b, %c, %d) {scale=1}", "wanted: bool, f32"},
-    {"f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[5, 4]", "attention(%a, %b, %c, %d) {scale=1}", "mask does not fit"},
+    {"f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; i8[5, 5]", "attention(%a, %b, %c, %d) {scale=1}",
+     "wanted: bool, f32"},
+    {"f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[5, 4]", "attention(%a, %b, %c, %d) {scale=1}",
+     "mask does not fit"},
     {"f32[2, 8, 5, 16]; f32[2, 8, 5, 16]; f32[2, 8, 5, 16]", "attention(%a, %b, %c)", "'scale' is missing"},
     {"f64[2]", "dynamic_quantize(%a)", "wanted: f32"},
     {"f32[2, 3]; f32[4]", "quantize(%a, %b) {axis=1}", "length of scale"},

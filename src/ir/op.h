@@ -27,7 +27,21 @@ inline constexpr int kOpCount = 0
     ;
 
 // Families that share a shape function and that passes and lowering treat alike.
-enum class OpGroup : std::uint8_t { unary, binary, compare, logical, ternary, cast, movement, create, reduce, norm, matmul, attention, quant };
+enum class OpGroup : std::uint8_t {
+  unary,
+  binary,
+  compare,
+  logical,
+  ternary,
+  cast,
+  movement,
+  create,
+  reduce,
+  norm,
+  matmul,
+  attention,
+  quant
+};
 
 struct Type {
   DType dtype = DType::f32;
@@ -77,7 +91,8 @@ struct InferContext {
 
 // Output types from input types (nullptr: absent optional operand) and attributes (defaults filled in). Checks dtypes,
 // ranks, axes and dims as far as they are known. Errors (unsupported) name the op, the operand and the cause.
-Result<std::vector<Type>> infer(Op op, std::span<const Type* const> inputs, const Attrs& attrs, const InferContext& context);
+Result<std::vector<Type>> infer(Op op, std::span<const Type* const> inputs, const Attrs& attrs,
+                                const InferContext& context);
 // Checks presence and kinds of attributes and fills defaults in.
 Status complete_attrs(Op op, Attrs& attrs);
 

@@ -63,15 +63,20 @@ OperandSchema parse_operand(std::string_view text) {
 std::optional<Attr> parse_default(AttrKind kind, std::string_view text) {
   const std::string value(text);
   switch (kind) {
-    case AttrKind::integer: return Attr(static_cast<std::int64_t>(std::stoll(value)));
-    case AttrKind::floating: return Attr(std::stod(value));
-    case AttrKind::boolean: return text == "true" || text == "false" ? std::optional(Attr(text == "true")) : std::nullopt;
-    case AttrKind::string: return Attr(value);
+    case AttrKind::integer:
+      return Attr(static_cast<std::int64_t>(std::stoll(value)));
+    case AttrKind::floating:
+      return Attr(std::stod(value));
+    case AttrKind::boolean:
+      return text == "true" || text == "false" ? std::optional(Attr(text == "true")) : std::nullopt;
+    case AttrKind::string:
+      return Attr(value);
     case AttrKind::dtype: {
       const auto dtype = parse_dtype(text);
       return dtype ? std::optional(Attr(*dtype)) : std::nullopt;
     }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -117,8 +122,10 @@ const std::vector<OpSchema>& table() {
 // Numbers widen to what the schema wants: a constant is a dim, an integer is a number.
 void widen(Attr& attr, AttrKind wanted) {
   if (const auto* i = std::get_if<std::int64_t>(&attr)) {
-    if (wanted == AttrKind::dim) attr = Dim(*i);
-    else if (wanted == AttrKind::floating) attr = static_cast<double>(*i);
+    if (wanted == AttrKind::dim)
+      attr = Dim(*i);
+    else if (wanted == AttrKind::floating)
+      attr = static_cast<double>(*i);
   } else if (const auto* list = std::get_if<Ints>(&attr); list != nullptr && wanted == AttrKind::dims) {
     attr = constant_dims(*list);
   }
@@ -126,8 +133,12 @@ void widen(Attr& attr, AttrKind wanted) {
 
 }  // namespace
 
-const OpSchema& schema(Op op) { return table()[static_cast<std::size_t>(op)]; }
-std::string_view name_of(Op op) { return kRows[static_cast<std::size_t>(op)].name; }
+const OpSchema& schema(Op op) {
+  return table()[static_cast<std::size_t>(op)];
+}
+std::string_view name_of(Op op) {
+  return kRows[static_cast<std::size_t>(op)].name;
+}
 
 std::optional<Op> parse_op(std::string_view name) {
   for (const Row& row : kRows) {
@@ -136,7 +147,9 @@ std::optional<Op> parse_op(std::string_view name) {
   return std::nullopt;
 }
 
-std::string_view name_of(AttrKind kind) { return kKindNames[static_cast<std::size_t>(kind)]; }
+std::string_view name_of(AttrKind kind) {
+  return kKindNames[static_cast<std::size_t>(kind)];
+}
 
 std::string to_string(const Type& type) {
   return fmt::format("{}{}", intaglio::name_of(type.dtype), to_string(std::span<const Dim>(type.shape)));

@@ -99,7 +99,7 @@ TEST(Broadcast, FollowsNumPyAndRecordsGuards) {
   EXPECT_EQ(*broadcast(Dims{s + 1}, Dims{t}, context), (Dims{t}));
   EXPECT_EQ(guards.size(), 2u);
   EXPECT_FALSE(broadcast(Dims{2}, Dims{3}, context));
-  EXPECT_FALSE(broadcast(Dims{s}, Dims{s + 1}, context));  // never equal
+  EXPECT_FALSE(broadcast(Dims{s}, Dims{s + 1}, context));     // never equal
   EXPECT_FALSE(broadcast(Dims{s}, Dims{t}, InferContext{}));  // nowhere to put the guard
 }
 

@@ -18,7 +18,8 @@ class RandomGraph {
     graph.symbols = {{"s", {1, 8}}, {"t", {0, INT64_MAX}}};
     values_.push_back(graph.add_input("symbols", Type{DType::f32, {Dim::symbol("s"), Dim::symbol("t")}}));
     for (const DType dtype : {DType::f32, DType::i64, DType::boolean, DType::u8, DType::f16, DType::i8}) {
-      for (int i = 0; i < 3; ++i) values_.push_back(graph.add_input("in" + std::to_string(values_.size()), Type{dtype, shape()}));
+      for (int i = 0; i < 3; ++i)
+        values_.push_back(graph.add_input("in" + std::to_string(values_.size()), Type{dtype, shape()}));
     }
     for (int i = 0; i < 4; ++i) {
       values_.push_back(graph.add_constant(*Tensor::from<float>({2, 3}, {1, 2.5f, NAN, -0.0f, 1e-30f, 3})));
@@ -30,7 +31,8 @@ class RandomGraph {
     for (int i = 0; i < attempts; ++i) {
       const auto op = static_cast<Op>(pick(kOpCount));
       const OpSchema& s = schema(op);
-      NodeSpec spec{op, {}, {}, {pick(2) == 0 ? "" : "node \"" + std::to_string(i), pick(3) == 0 ? "file.py:1" : ""}, "", {}};
+      NodeSpec spec{op, {}, {}, {pick(2) == 0 ? "" : "node \"" + std::to_string(i), pick(3) == 0 ? "file.py:1" : ""},
+                    "", {}};
       Value* first = nullptr;
       for (const OperandSchema& operand : s.inputs) {
         if (operand.optional && pick(2) == 0) {
@@ -67,10 +69,14 @@ class RandomGraph {
   std::size_t pick(std::size_t n) { return random_() % n; }
   Dim dim() {
     switch (pick(6)) {
-      case 0: return Dim::symbol("s");
-      case 1: return Dim::symbol("t") * Dim::symbol("s") + 1;
-      case 2: return Dim::floordiv(Dim::symbol("s") + 1, 2);
-      default: return static_cast<std::int64_t>(pick(4));
+      case 0:
+        return Dim::symbol("s");
+      case 1:
+        return Dim::symbol("t") * Dim::symbol("s") + 1;
+      case 2:
+        return Dim::floordiv(Dim::symbol("s") + 1, 2);
+      default:
+        return static_cast<std::int64_t>(pick(4));
     }
   }
   Dims shape() {
@@ -79,16 +85,24 @@ class RandomGraph {
     return dims;
   }
   Attr attr(const AttrSchema& want, const Value* x) {
-    static const char* const kWords[] = {"none", "tanh", "gelu", "relu", "sum", "max", "log_sum_exp", "bhsd", "bshd", "any", "a\"b"};
+    static const char* const kWords[] = {"none",        "tanh", "gelu", "relu", "sum", "max",
+                                         "log_sum_exp", "bhsd", "bshd", "any",  "a\"b"};
     const std::size_t rank = x == nullptr ? 1 : x->shape().size();
     switch (want.kind) {
-      case AttrKind::integer: return Attr(static_cast<std::int64_t>(pick(std::max<std::size_t>(rank, 1))));
-      case AttrKind::floating: return Attr(std::ldexp(static_cast<double>(random_()) - 2e9, static_cast<int>(pick(60)) - 50));
-      case AttrKind::boolean: return Attr(pick(2) == 0);
-      case AttrKind::string: return Attr(std::string(kWords[pick(std::size(kWords))]));
-      case AttrKind::dtype: return Attr(static_cast<DType>(pick(kDTypeCount)));
-      case AttrKind::dim: return Attr(dim());
-      case AttrKind::dims: return Attr(x != nullptr && pick(2) == 0 ? x->shape() : shape());
+      case AttrKind::integer:
+        return Attr(static_cast<std::int64_t>(pick(std::max<std::size_t>(rank, 1))));
+      case AttrKind::floating:
+        return Attr(std::ldexp(static_cast<double>(random_()) - 2e9, static_cast<int>(pick(60)) - 50));
+      case AttrKind::boolean:
+        return Attr(pick(2) == 0);
+      case AttrKind::string:
+        return Attr(std::string(kWords[pick(std::size(kWords))]));
+      case AttrKind::dtype:
+        return Attr(static_cast<DType>(pick(kDTypeCount)));
+      case AttrKind::dim:
+        return Attr(dim());
+      case AttrKind::dims:
+        return Attr(x != nullptr && pick(2) == 0 ? x->shape() : shape());
       case AttrKind::ints: {
         Ints list;
         for (std::size_t i = 0; i < rank; ++i) list.push_back(static_cast<std::int64_t>(rank - 1 - i));

@@ -6,31 +6,49 @@
 
 namespace intaglio::ir {
 
-std::int64_t Tensor::element_count() const { return static_cast<std::int64_t>(bytes / size_of(dtype)); }
+std::int64_t Tensor::element_count() const {
+  return static_cast<std::int64_t>(bytes / size_of(dtype));
+}
 
 double Tensor::as_double(std::int64_t index) const {
   switch (dtype) {
-    case DType::f32: return load<float>(index);
-    case DType::f64: return load<double>(index);
-    case DType::f16: return to_float(load<Float16>(index));
-    case DType::bf16: return to_float(load<BFloat16>(index));
-    case DType::u64: return static_cast<double>(load<std::uint64_t>(index));
-    default: return static_cast<double>(as_int(index));
+    case DType::f32:
+      return load<float>(index);
+    case DType::f64:
+      return load<double>(index);
+    case DType::f16:
+      return to_float(load<Float16>(index));
+    case DType::bf16:
+      return to_float(load<BFloat16>(index));
+    case DType::u64:
+      return static_cast<double>(load<std::uint64_t>(index));
+    default:
+      return static_cast<double>(as_int(index));
   }
 }
 
 std::int64_t Tensor::as_int(std::int64_t index) const {
   switch (dtype) {
-    case DType::i8: return load<std::int8_t>(index);
-    case DType::u8: return load<std::uint8_t>(index);
-    case DType::i16: return load<std::int16_t>(index);
-    case DType::u16: return load<std::uint16_t>(index);
-    case DType::i32: return load<std::int32_t>(index);
-    case DType::u32: return load<std::uint32_t>(index);
-    case DType::i64: return load<std::int64_t>(index);
-    case DType::u64: return static_cast<std::int64_t>(load<std::uint64_t>(index));
-    case DType::boolean: return load<std::uint8_t>(index) != 0;
-    default: break;
+    case DType::i8:
+      return load<std::int8_t>(index);
+    case DType::u8:
+      return load<std::uint8_t>(index);
+    case DType::i16:
+      return load<std::int16_t>(index);
+    case DType::u16:
+      return load<std::uint16_t>(index);
+    case DType::i32:
+      return load<std::int32_t>(index);
+    case DType::u32:
+      return load<std::uint32_t>(index);
+    case DType::i64:
+      return load<std::int64_t>(index);
+    case DType::u64:
+      return static_cast<std::int64_t>(load<std::uint64_t>(index));
+    case DType::boolean:
+      return load<std::uint8_t>(index) != 0;
+    default:
+      break;
   }
   const double value = as_double(index);  // floating point: as a cast does
   if (value != value) return 0;
@@ -52,8 +70,8 @@ Result<Tensor> Tensor::copy_of(DType dtype, Shape shape, std::span<const std::by
   std::byte* out = nullptr;
   INTAGLIO_TRY(Tensor tensor, allocate(dtype, std::move(shape), &out));
   if (tensor.bytes != source.size()) {
-    return fail(ErrorCode::internal, std::to_string(source.size()) + " bytes do not make a tensor of shape " +
-                                         to_string(tensor.shape));
+    return fail(ErrorCode::internal,
+                std::to_string(source.size()) + " bytes do not make a tensor of shape " + to_string(tensor.shape));
   }
   if (!source.empty()) std::memcpy(out, source.data(), source.size());
   return tensor;
@@ -69,8 +87,12 @@ Tensor small_scalar(T value) {
 
 }  // namespace
 
-Tensor Tensor::scalar_f32(float value) { return small_scalar(value); }
-Tensor Tensor::scalar_i64(std::int64_t value) { return small_scalar(value); }
+Tensor Tensor::scalar_f32(float value) {
+  return small_scalar(value);
+}
+Tensor Tensor::scalar_i64(std::int64_t value) {
+  return small_scalar(value);
+}
 
 Result<Tensor> Tensor::vector_i64(std::span<const std::int64_t> values) {
   return copy_of(DType::i64, {static_cast<std::int64_t>(values.size())}, std::as_bytes(values));

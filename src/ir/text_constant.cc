@@ -111,27 +111,47 @@ double random_bell(std::uint64_t& state) {
 
 std::string element_text(const Tensor& tensor, std::int64_t index) {
   switch (tensor.dtype) {
-    case DType::f32: return fmt::format("{}", tensor.load<float>(index));
-    case DType::f64: return fmt::format("{}", tensor.load<double>(index));
-    case DType::f16: case DType::bf16: return fmt::format("{}", static_cast<float>(tensor.as_double(index)));
-    case DType::u64: return fmt::format("{}", tensor.load<std::uint64_t>(index));
-    case DType::boolean: return tensor.as_int(index) != 0 ? "true" : "false";
-    default: return fmt::format("{}", tensor.as_int(index));
+    case DType::f32:
+      return fmt::format("{}", tensor.load<float>(index));
+    case DType::f64:
+      return fmt::format("{}", tensor.load<double>(index));
+    case DType::f16:
+    case DType::bf16:
+      return fmt::format("{}", static_cast<float>(tensor.as_double(index)));
+    case DType::u64:
+      return fmt::format("{}", tensor.load<std::uint64_t>(index));
+    case DType::boolean:
+      return tensor.as_int(index) != 0 ? "true" : "false";
+    default:
+      return fmt::format("{}", tensor.as_int(index));
   }
 }
 
 bool parse_element(DType dtype, std::string_view text, std::byte* out) {
   switch (dtype) {
-    case DType::f32: case DType::f64: case DType::f16: case DType::bf16: return parse_float(dtype, text, out);
-    case DType::i8: return parse_integer<std::int8_t>(text, out);
-    case DType::u8: return parse_integer<std::uint8_t>(text, out);
-    case DType::i16: return parse_integer<std::int16_t>(text, out);
-    case DType::u16: return parse_integer<std::uint16_t>(text, out);
-    case DType::i32: return parse_integer<std::int32_t>(text, out);
-    case DType::u32: return parse_integer<std::uint32_t>(text, out);
-    case DType::i64: return parse_integer<std::int64_t>(text, out);
-    case DType::u64: return parse_integer<std::uint64_t>(text, out);
-    case DType::boolean: return parse_boolean(text, out);
+    case DType::f32:
+    case DType::f64:
+    case DType::f16:
+    case DType::bf16:
+      return parse_float(dtype, text, out);
+    case DType::i8:
+      return parse_integer<std::int8_t>(text, out);
+    case DType::u8:
+      return parse_integer<std::uint8_t>(text, out);
+    case DType::i16:
+      return parse_integer<std::int16_t>(text, out);
+    case DType::u16:
+      return parse_integer<std::uint16_t>(text, out);
+    case DType::i32:
+      return parse_integer<std::int32_t>(text, out);
+    case DType::u32:
+      return parse_integer<std::uint32_t>(text, out);
+    case DType::i64:
+      return parse_integer<std::int64_t>(text, out);
+    case DType::u64:
+      return parse_integer<std::uint64_t>(text, out);
+    case DType::boolean:
+      return parse_boolean(text, out);
   }
   return false;
 }

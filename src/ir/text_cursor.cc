@@ -8,7 +8,9 @@ namespace intaglio::ir {
 
 namespace {
 
-bool is_word_char(char c) { return is_value_name({&c, 1}); }
+bool is_word_char(char c) {
+  return is_value_name({&c, 1});
+}
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -9,7 +9,7 @@
 
 namespace intaglio::ir {
 
-inline constexpr std::size_t kMaxListedElements = 16;                       // longer constants print otherwise
+inline constexpr std::size_t kMaxListedElements = 16;                      // longer constants print otherwise
 inline constexpr std::size_t kMaxGeneratedBytes = std::size_t{256} << 20;  // splat and random, whatever a text asks for
 
 std::string quote(std::string_view text);

@@ -27,7 +27,8 @@ class Parser {
       INTAGLIO_CHECK(statement());
     }
     if (!in_.at_end()) return in_.error("text after the closing '}'");
-    if (auto status = verify(graph_); !status) return fail(ErrorCode::file, status.error().message, status.error().origin);
+    if (auto status = verify(graph_); !status)
+      return fail(ErrorCode::file, status.error().message, status.error().origin);
     return std::move(graph_);
   }
 
@@ -75,9 +76,11 @@ class Parser {
     if (!dtype) return in_.error_at(where, fmt::format("'{}' is no dtype", name));
     const std::size_t shape_at = in_.position();
     INTAGLIO_TRY(Dims shape, dims());
-    if (shape.size() > kMaxRank) return in_.error_at(shape_at, fmt::format("the rank is over the limit of {}", kMaxRank));
+    if (shape.size() > kMaxRank)
+      return in_.error_at(shape_at, fmt::format("the rank is over the limit of {}", kMaxRank));
     for (const Dim& d : shape) {
-      if (d.constant().value_or(0) < 0) return in_.error_at(shape_at, fmt::format("negative dimension {}", d.to_string()));
+      if (d.constant().value_or(0) < 0)
+        return in_.error_at(shape_at, fmt::format("negative dimension {}", d.to_string()));
     }
     return Type{*dtype, std::move(shape)};
   }
@@ -106,7 +109,8 @@ class Parser {
     const std::size_t where = in_.position();
     INTAGLIO_TRY(const std::string_view name, in_.word("a symbol's name"));
     const auto as_dim = Dim::parse(name);
-    if (!as_dim || as_dim->as_symbol() != std::string(name)) return in_.error_at(where, fmt::format("'{}' is no symbol", name));
+    if (!as_dim || as_dim->as_symbol() != std::string(name))
+      return in_.error_at(where, fmt::format("'{}' is no symbol", name));
     SymbolRange range;
     if (in_.accept_word("in")) {
       INTAGLIO_CHECK(in_.expect('['));
@@ -119,7 +123,8 @@ class Parser {
       INTAGLIO_CHECK(in_.expect(']'));
       if (range.min < 0 || range.min > range.max) return in_.error_at(range_at, "the range is empty or negative");
     }
-    if (!graph_.symbols.emplace(name, range).second) return in_.error_at(where, fmt::format("{} is declared twice", name));
+    if (!graph_.symbols.emplace(name, range).second)
+      return in_.error_at(where, fmt::format("{} is declared twice", name));
     return {};
   }
 
@@ -130,8 +135,8 @@ class Parser {
     INTAGLIO_CHECK(in_.expect('='));
     INTAGLIO_TRY(guard.b, dim("\""));
     if (in_.peek('"')) {
-        INTAGLIO_TRY(guard.origin, in_.string("the guard's origin"));
-      }
+      INTAGLIO_TRY(guard.origin, in_.string("the guard's origin"));
+    }
     graph_.add_guard(std::move(guard));
     return {};
   }
@@ -284,7 +289,8 @@ class Parser {
     for (std::size_t i = 0; i < types.size(); ++i) {
       const Type& found = made.output(i)->type();
       if (types[i] != found) {
-        return in_.error_at(where, fmt::format("%{} is {}, not {}", made.output(i)->name(), to_string(found), to_string(types[i])));
+        return in_.error_at(
+            where, fmt::format("%{} is {}, not {}", made.output(i)->name(), to_string(found), to_string(types[i])));
       }
     }
     return {};
@@ -298,7 +304,8 @@ class Parser {
       std::vector<std::string> names;
       for (int i = 0; i < kOpCount; ++i) names.emplace_back(name_of(static_cast<Op>(i)));
       const auto near = did_you_mean(name, names);
-      return in_.error_at(where, fmt::format("there is no operation '{}'{}", name, near ? "; did you mean " + *near + "?" : ""));
+      return in_.error_at(
+          where, fmt::format("there is no operation '{}'{}", name, near ? "; did you mean " + *near + "?" : ""));
     }
     spec.op = *op;
     return {};
@@ -337,11 +344,16 @@ class Parser {
   Result<Attr> attr(AttrKind kind) {
     const std::size_t where = in_.position();
     switch (kind) {
-      case AttrKind::integer: return in_.integer("an integer").map([](std::int64_t i) { return Attr(i); });
-      case AttrKind::string: return in_.string("text").map([](std::string s) { return Attr(std::move(s)); });
-      case AttrKind::dim: return dim(",}").map([](Dim d) { return Attr(std::move(d)); });
-      case AttrKind::dims: return dims().map([](Dims d) { return Attr(std::move(d)); });
-      case AttrKind::ints: return ints().map([](Ints list) { return Attr(std::move(list)); });
+      case AttrKind::integer:
+        return in_.integer("an integer").map([](std::int64_t i) { return Attr(i); });
+      case AttrKind::string:
+        return in_.string("text").map([](std::string s) { return Attr(std::move(s)); });
+      case AttrKind::dim:
+        return dim(",}").map([](Dim d) { return Attr(std::move(d)); });
+      case AttrKind::dims:
+        return dims().map([](Dims d) { return Attr(std::move(d)); });
+      case AttrKind::ints:
+        return ints().map([](Ints list) { return Attr(std::move(list)); });
       case AttrKind::floating: {
         INTAGLIO_TRY(const std::string_view text, in_.number("a number"));
         std::byte bytes[8];
@@ -384,6 +396,8 @@ class Parser {
 
 }  // namespace
 
-Result<Graph> parse(std::string_view text) { return Parser(text).run(); }
+Result<Graph> parse(std::string_view text) {
+  return Parser(text).run();
+}
 
 }  // namespace intaglio::ir

@@ -67,7 +67,8 @@ std::string print(const Graph& graph, const PrintOptions& options) {
                        constant_text(value.constant(), options.full_constants));
   }
   for (const Node& node : graph.nodes()) out += node_text(node, options.origins);
-  for (const Port& port : graph.outputs()) out += fmt::format("  output {} %{}\n", quote(port.name), port.value->name());
+  for (const Port& port : graph.outputs())
+    out += fmt::format("  output {} %{}\n", quote(port.name), port.value->name());
   return out + "}\n";
 }
 

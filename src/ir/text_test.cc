@@ -125,10 +125,12 @@ TEST(Text, ReadsAWholeGraph) {
 }
 
 TEST(Text, RandomConstantsAreSeededAndLookLikeWeights) {
-  const auto g = parse("graph \"\" { const %a: f32[100, 100] = random 1\nconst %b: f32[100, 100] = random 1\n"
-                       "const %c: f32[100, 100] = random 2\nconst %d: i8[1000] = random 1 }");
+  const auto g = parse(
+      "graph \"\" { const %a: f32[100, 100] = random 1\nconst %b: f32[100, 100] = random 1\n"
+      "const %c: f32[100, 100] = random 2\nconst %d: i8[1000] = random 1 }");
   ASSERT_TRUE(g) << g.error().to_string();
-  const Tensor &a = g->find_value("a")->constant(), &b = g->find_value("b")->constant(), &c = g->find_value("c")->constant();
+  const Tensor &a = g->find_value("a")->constant(), &b = g->find_value("b")->constant(),
+               &c = g->find_value("c")->constant();
   EXPECT_EQ(std::memcmp(a.data, b.data, a.bytes), 0);
   EXPECT_NE(std::memcmp(a.data, c.data, a.bytes), 0);
   double sum = 0, squares = 0;
@@ -136,8 +138,8 @@ TEST(Text, RandomConstantsAreSeededAndLookLikeWeights) {
     sum += a.as_double(i);
     squares += a.as_double(i) * a.as_double(i);
   }
-  EXPECT_NEAR(sum / 10000, 0, 0.0025);                       // five standard errors
-  EXPECT_NEAR(std::sqrt(squares / 10000), 0.05, 0.00177);    // the same
+  EXPECT_NEAR(sum / 10000, 0, 0.0025);                     // five standard errors
+  EXPECT_NEAR(std::sqrt(squares / 10000), 0.05, 0.00177);  // the same
   std::set<std::int64_t> seen;
   for (std::int64_t i = 0; i < 1000; ++i) seen.insert(g->find_value("d")->constant().as_int(i));
   EXPECT_GT(seen.size(), 200u);
@@ -235,10 +237,18 @@ TEST(Text, DamagedTextsNeverCrash) {
     for (int i = 0; i < edits; ++i) {
       const std::size_t at = random() % text.size();
       switch (random() % 4) {
-        case 0: text[at] = static_cast<char>(random() % 256); break;
-        case 1: text[at] = static_cast<char>(text[at] ^ (1 << (random() % 8))); break;
-        case 2: text.erase(at, 1 + random() % 8); break;
-        default: text.insert(at, text.substr(random() % text.size(), random() % 12)); break;
+        case 0:
+          text[at] = static_cast<char>(random() % 256);
+          break;
+        case 1:
+          text[at] = static_cast<char>(text[at] ^ (1 << (random() % 8)));
+          break;
+        case 2:
+          text.erase(at, 1 + random() % 8);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 12));
+          break;
       }
     }
     auto g = parse(text);
@@ -274,7 +284,9 @@ TEST(Text, RandomGraphsRoundTrip) {
   for (int i = 0; i < kOpCount; ++i) {
     const auto op = static_cast<Op>(i);
     const OpGroup group = schema(op).group;
-    if (group == OpGroup::attention || group == OpGroup::matmul || group == OpGroup::quant || op == Op::slice || op == Op::pad) continue;
+    if (group == OpGroup::attention || group == OpGroup::matmul || group == OpGroup::quant || op == Op::slice ||
+        op == Op::pad)
+      continue;
     EXPECT_TRUE(used.count(op)) << name_of(op);
   }
 }

@@ -102,7 +102,8 @@ class Verifier {
     }
     if (what == "input") {
       for (const Value& value : graph_.values()) {
-        if (value.is_input() && inputs_.count(&value) == 0) return error(fmt::format("%{} has no producer", value.name()));
+        if (value.is_input() && inputs_.count(&value) == 0)
+          return error(fmt::format("%{} has no producer", value.name()));
       }
     }
     return {};
@@ -115,7 +116,8 @@ class Verifier {
       types.push_back(input == nullptr ? nullptr : &input->type());
       if (input == nullptr) continue;
       if (all_.count(input) == 0) return error(fmt::format("operand {} belongs to no value of this graph", i));
-      if (defined_.count(input) == 0) return error(fmt::format("operand %{} is used before it is defined", input->name()));
+      if (defined_.count(input) == 0)
+        return error(fmt::format("operand %{} is used before it is defined", input->name()));
       uses_[input].insert({&node, static_cast<int>(i)});
     }
     INTAGLIO_CHECK(check_attrs(node));
@@ -125,7 +127,8 @@ class Verifier {
     if (inferred->size() != node.outputs().size()) return error("it has the wrong number of results");
     for (std::size_t i = 0; i < inferred->size(); ++i) {
       const Value* output = node.output(i);
-      if (output == nullptr || all_.count(output) == 0) return error(fmt::format("result {} belongs to no value of this graph", i));
+      if (output == nullptr || all_.count(output) == 0)
+        return error(fmt::format("result {} belongs to no value of this graph", i));
       if (output->producer() != &node || output->output_index() != static_cast<int>(i) || output->is_constant()) {
         return error(fmt::format("result %{} names another producer", output->name()));
       }
@@ -144,7 +147,8 @@ class Verifier {
     if (complete.items().size() != node.attrs().items().size()) return error("its attributes are incomplete");
     for (const auto& [name, attr] : complete.items()) {
       const Attr* own = node.attrs().find(name);
-      if (own == nullptr || kind_of(*own) != kind_of(attr)) return error(fmt::format("attribute '{}' has the wrong kind", name));
+      if (own == nullptr || kind_of(*own) != kind_of(attr))
+        return error(fmt::format("attribute '{}' has the wrong kind", name));
       if (const auto* dims = std::get_if<Dims>(&attr)) INTAGLIO_CHECK(check_symbols(*dims, name));
       if (const auto* dim = std::get_if<Dim>(&attr)) INTAGLIO_CHECK(check_symbols({*dim}, name));
     }
@@ -157,7 +161,8 @@ class Verifier {
         return (guard.a == want.a && guard.b == want.b) || (guard.a == want.b && guard.b == want.a);
       });
       if (!known) {
-        return error(fmt::format("the guard {} == {} is missing from the graph", want.a.to_string(), want.b.to_string()));
+        return error(
+            fmt::format("the guard {} == {} is missing from the graph", want.a.to_string(), want.b.to_string()));
       }
     }
     return {};
@@ -181,6 +186,8 @@ class Verifier {
 
 }  // namespace
 
-Status verify(const Graph& graph) { return Verifier(graph).run(); }
+Status verify(const Graph& graph) {
+  return Verifier(graph).run();
+}
 
 }  // namespace intaglio::ir
