@@ -17,13 +17,20 @@ namespace gemm = kernels::gemm;
 
 std::string_view name_of(Activation activation) {
   switch (activation) {
-    case Activation::none: return "none";
-    case Activation::relu: return "relu";
-    case Activation::gelu_erf: return "gelu_erf";
-    case Activation::gelu_tanh: return "gelu_tanh";
-    case Activation::silu: return "silu";
-    case Activation::sigmoid: return "sigmoid";
-    case Activation::tanh: return "tanh";
+    case Activation::none:
+      return "none";
+    case Activation::relu:
+      return "relu";
+    case Activation::gelu_erf:
+      return "gelu_erf";
+    case Activation::gelu_tanh:
+      return "gelu_tanh";
+    case Activation::silu:
+      return "silu";
+    case Activation::sigmoid:
+      return "sigmoid";
+    case Activation::tanh:
+      return "tanh";
   }
   return "?";
 }
@@ -48,7 +55,9 @@ void LinearDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("clamp_high", clamp_high);
 }
 
-std::unique_ptr<Descriptor> LinearDescriptor::clone() const { return std::make_unique<LinearDescriptor>(*this); }
+std::unique_ptr<Descriptor> LinearDescriptor::clone() const {
+  return std::make_unique<LinearDescriptor>(*this);
+}
 
 Status LinearDescriptor::validate() const {
   const auto bad = [](std::string message) { return fail(ErrorCode::usage, "linear: " + message); };
@@ -67,17 +76,23 @@ Status LinearDescriptor::validate() const {
     return bad("zero points and scales need integer operands");
   }
   if (alpha != 1.0 && input_scale) return bad("alpha and input_scale exclude each other");
-  const bool plain = !input_scale && !weight_scale && alpha == 1.0 && !bias && activation == Activation::none && !residual && !clamp;
-  if (output == DType::i32 && !plain) return bad("an i32 output is the raw sum: no scale, bias, activation, residual or clamp");
+  const bool plain =
+      !input_scale && !weight_scale && alpha == 1.0 && !bias && activation == Activation::none && !residual && !clamp;
+  if (output == DType::i32 && !plain)
+    return bad("an i32 output is the raw sum: no scale, bias, activation, residual or clamp");
   if (clamp && !(clamp_low <= clamp_high)) return bad(fmt::format("clamp to [{}, {}]", clamp_low, clamp_high));
   return {};
 }
 
-std::unique_ptr<Descriptor> make_linear_descriptor() { return std::make_unique<LinearDescriptor>(); }
+std::unique_ptr<Descriptor> make_linear_descriptor() {
+  return std::make_unique<LinearDescriptor>();
+}
 
 namespace {
 
-std::string shape_text(const Constant& c) { return fmt::format("{} {}", name_of(c.dtype), intaglio::to_string(c.shape)); }
+std::string shape_text(const Constant& c) {
+  return fmt::format("{} {}", name_of(c.dtype), intaglio::to_string(c.shape));
+}
 
 // The elements of a constant as an aligned array of `count` elements of T: its own bytes, or a copy of them.
 template <class T>
@@ -85,8 +100,8 @@ Result<std::vector<T>> values_of(const Constant& c, std::string_view what, DType
   INTAGLIO_TRY(const std::int64_t elements, element_count(c.shape));
   if (c.data == nullptr || c.dtype != dtype || (elements != count && elements != 1) ||
       c.bytes != static_cast<std::size_t>(elements) * sizeof(T)) {
-    return fail(ErrorCode::internal, fmt::format("linear: {} is {}, expected {} with 1 or {} elements", what, shape_text(c),
-                                                 name_of(dtype), count));
+    return fail(ErrorCode::internal, fmt::format("linear: {} is {}, expected {} with 1 or {} elements", what,
+                                                 shape_text(c), name_of(dtype), count));
   }
   std::vector<T> out(static_cast<std::size_t>(count));
   if (elements == count) {
@@ -99,7 +114,9 @@ Result<std::vector<T>> values_of(const Constant& c, std::string_view what, DType
   return out;
 }
 
-Result<Buffer> new_blob(std::size_t bytes) { return Buffer::allocate(std::max<std::size_t>(bytes, 1)); }
+Result<Buffer> new_blob(std::size_t bytes) {
+  return Buffer::allocate(std::max<std::size_t>(bytes, 1));
+}
 
 Blob to_blob(std::string_view layout, Buffer buffer, std::size_t bytes) {
   auto owner = std::make_shared<Buffer>(std::move(buffer));
@@ -188,7 +205,8 @@ class LinearCandidate final : public Candidate {
     return {};
   }
 
-  // Stored as the packed weights see them (128 less for u8); left out when all are zero there, which saves the row sums.
+  // Stored as the packed weights see them (128 less for u8); left out when all are zero there, which saves the row
+  // sums.
   static Status pack_weight_zero(const LinearDescriptor& d, const Constant& constant, std::vector<Blob>& blobs) {
     std::vector<std::uint8_t> raw(static_cast<std::size_t>(d.n));
     if (d.weight_zero) {

@@ -3,9 +3,9 @@
 //   acc[i][j] = sum over k of (x[i][k] - x_zero[i]) * (w[k][j] - w_zero[j])          f32, or exact i32
 //   y[i][j]   = clamp(residual[i][j] + act(float(acc[i][j]) * ((alpha | x_scale[i]) * w_scale[j]) + bias[j]))
 //
-// Computes ONNX MatMul and Gemm (B constant; alpha, transB; A untransposed), MatMulInteger (output i32) and its chain with
-// Cast, Mul(x_scale * w_scale), Add; ATen linear, addmm, mm. Each step rounds to f32 by itself, in this order, absent
-// steps skipped: the integer forms equal the framework's separate operations bit for bit.
+// Computes ONNX MatMul and Gemm (B constant; alpha, transB; A untransposed), MatMulInteger (output i32) and its chain
+// with Cast, Mul(x_scale * w_scale), Add; ATen linear, addmm, mm. Each step rounds to f32 by itself, in this order,
+// absent steps skipped: the integer forms equal the framework's separate operations bit for bit.
 //
 // Inputs (run-time operands, in this order, absent ones left out):
 //   x         [..., K]  input dtype; the leading dims are flattened to M

@@ -1,6 +1,6 @@
-// Prepared linears, one thread: the whole path of a layer (blocking, epilogue with bias), hot (one layer again and again)
-// and cold (layers in turn, together larger than the last cache). "share" is the part of the register-only peak measured
-// right before; "weights" the rate at which packed weights are consumed. Times are thread CPU time.
+// Prepared linears, one thread: the whole path of a layer (blocking, epilogue with bias), hot (one layer again and
+// again) and cold (layers in turn, together larger than the last cache). "share" is the part of the register-only peak
+// measured right before; "weights" the rate at which packed weights are consumed. Times are thread CPU time.
 #include <benchmark/benchmark.h>
 #include <ctime>
 
@@ -21,8 +21,8 @@ struct Shape3 {
   std::int64_t m, n, k;
 };
 constexpr Shape3 kShapes[] = {
-  {1024, 1024, 1024}, {512, 3072, 768}, {1, 768, 768},   {8, 768, 768},    {8, 3072, 768}, {8, 768, 3072},
-  {32, 768, 768},     {128, 768, 768},  {128, 3072, 768}, {128, 768, 3072}, {128, 384, 384}, {128, 1536, 384},
+    {1024, 1024, 1024}, {512, 3072, 768}, {1, 768, 768},    {8, 768, 768},    {8, 3072, 768},  {8, 768, 3072},
+    {32, 768, 768},     {128, 768, 768},  {128, 3072, 768}, {128, 768, 3072}, {128, 384, 384}, {128, 1536, 384},
 };
 
 double cpu_seconds() {
@@ -136,9 +136,11 @@ const bool registered = [] {
       last = isa;
       for (const Shape3& s : kShapes) {
         for (const bool cold : {false, true}) {
-          const std::string name = std::string(floats ? "linear_f32/" : "linear_u8i8/") + isa + "/" + std::to_string(s.m) +
-                                   "x" + std::to_string(s.n) + "x" + std::to_string(s.k) + (cold ? "/cold" : "/hot");
-          benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { run_linear(state, target, s, floats, cold); });
+          const std::string name = std::string(floats ? "linear_f32/" : "linear_u8i8/") + isa + "/" +
+                                   std::to_string(s.m) + "x" + std::to_string(s.n) + "x" + std::to_string(s.k) +
+                                   (cold ? "/cold" : "/hot");
+          benchmark::RegisterBenchmark(name.c_str(),
+                                       [=](benchmark::State& state) { run_linear(state, target, s, floats, cold); });
         }
       }
     }

@@ -9,10 +9,13 @@ namespace {
 
 namespace gemm = kernels::gemm;
 
-constexpr std::size_t kStrip = 64;  // columns of B that stay in L2 while all rows of a block pass; a multiple of every block_n
+constexpr std::size_t kStrip =
+    64;  // columns of B that stay in L2 while all rows of a block pass; a multiple of every block_n
 constexpr std::size_t kLine = 64;  // bytes; a k step of one panel, of either layout
 
-std::size_t operand_size(gemm::Types types) { return types == gemm::Types::f32 ? sizeof(float) : 1; }
+std::size_t operand_size(gemm::Types types) {
+  return types == gemm::Types::f32 ? sizeof(float) : 1;
+}
 
 // The largest share of `total` that one of `threads` gets, as a fraction.
 double largest_share(std::size_t total, std::size_t grain, int threads) {
@@ -55,10 +58,11 @@ void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::si
     for (std::size_t j = 0; j < strip.columns; j += kernel.block_n) {
       args.n = std::min(kernel.block_n, strip.columns - j);
       args.column = strip.column + j;
-      const char* b = static_cast<const char*>(p.b) + args.column / gemm::kPanelWidth * panel_bytes + gemm::k_offset(k0) * size;
+      const char* b =
+          static_cast<const char*>(p.b) + args.column / gemm::kPanelWidth * panel_bytes + gemm::k_offset(k0) * size;
       args.b = b;
       args.prefetch = fetch ? b + ahead + block * fetched : nullptr;
-      args.partial = p.scratch + (low * kStrip + j) * sizeof(float);
+      args.partial = p.scratch == nullptr ? nullptr : p.scratch + (low * kStrip + j) * sizeof(float);
       args.out = static_cast<float*>(p.out) + args.row * p.out_pitch + args.column;
       kernel.kernel(args);
     }
@@ -98,8 +102,8 @@ GemmBlocking block_gemm(const GemmKernels& kernels, std::size_t m, std::size_t n
   const std::size_t limit = std::max<std::size_t>(std::min(by_l1, by_l2) / 64 * 64, 64);
   const std::size_t parts = std::max<std::size_t>((k + limit - 1) / limit, 1);
   out.kc = std::max(gemm::round_up((k + parts - 1) / parts, row.tile_k), row.tile_k);
-  // Mc: rows that share one pass over B. A is re-read once per strip of B at about one byte per cycle, which L3 serves as
-  // well as L2; weights that come from memory should come once. Partial sums of a strip stay within L2.
+  // Mc: rows that share one pass over B. A is re-read once per strip of B at about one byte per cycle, which L3 serves
+  // as well as L2; weights that come from memory should come once. Partial sums of a strip stay within L2.
   const std::size_t far = target.l3_bytes != 0 ? target.l3_bytes / 4 : target.l2_bytes;
   const std::size_t by_l3 = far / std::max<std::size_t>(k * size, 1);
   const std::size_t by_partials = parts > 1 ? target.l2_bytes / 8 / (kStrip * sizeof(float)) : by_l3;
@@ -121,7 +125,8 @@ std::string to_string(const GemmBlocking& b) {
 
 void run_gemm(const GemmProblem& p, const Worker& worker) noexcept {
   const bool by_rows = p.blocking.split == Split::rows;
-  const Range share = share_of(static_cast<std::int64_t>(by_rows ? p.m : p.n), static_cast<std::int64_t>(p.blocking.grain), worker);
+  const Range share =
+      share_of(static_cast<std::int64_t>(by_rows ? p.m : p.n), static_cast<std::int64_t>(p.blocking.grain), worker);
   const auto begin = static_cast<std::size_t>(share.begin), end = static_cast<std::size_t>(share.end);
   const std::size_t row_begin = by_rows ? begin : 0, row_end = by_rows ? end : p.m;
   const std::size_t column_begin = by_rows ? 0 : begin, column_end = by_rows ? p.n : end;

@@ -36,7 +36,8 @@ GemmBlocking block_gemm(const GemmKernels& kernels, std::size_t m, std::size_t n
                         const Target& target);
 std::string to_string(const GemmBlocking& blocking);
 
-// out[m x n] = epilogue(A[m x k] x packed B). Fields as in kernels::gemm::Args; element sizes follow from the kernel's types.
+// out[m x n] = epilogue(A[m x k] x packed B). Fields as in kernels::gemm::Args; element sizes follow from the kernel's
+// types.
 struct GemmProblem {
   GemmKernels kernels;
   GemmBlocking blocking;
@@ -53,6 +54,8 @@ struct GemmProblem {
 // The worker's share of the problem. Never throws or allocates.
 void run_gemm(const GemmProblem& problem, const Worker& worker) noexcept;
 // All of it, by the calling thread.
-inline void run_gemm(const GemmProblem& problem) noexcept { run_gemm(problem, Worker{}); }
+inline void run_gemm(const GemmProblem& problem) noexcept {
+  run_gemm(problem, Worker{});
+}
 
 }  // namespace intaglio::ops

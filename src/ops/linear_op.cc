@@ -82,10 +82,12 @@ class PreparedLinear final : public PreparedOp {
       for (const Blob& blob : blobs_) {
         if (blob.layout != layout) continue;
         if (blob.bytes == bytes && reinterpret_cast<std::uintptr_t>(blob.data) % 64 == 0) return blob.data;
-        return fail(ErrorCode::file, fmt::format("linear: {} has {} bytes, expected {} aligned to 64", layout, blob.bytes, bytes));
+        return fail(ErrorCode::file,
+                    fmt::format("linear: {} has {} bytes, expected {} aligned to 64", layout, blob.bytes, bytes));
       }
       if (!required) return nullptr;
-      return fail(ErrorCode::file, fmt::format("linear: the plan holds no {}", layout), {}, "recompile for this machine");
+      return fail(ErrorCode::file, fmt::format("linear: the plan holds no {}", layout), {},
+                  "recompile for this machine");
     };
     const auto vector = [&]<class T>(const char* layout, bool required, const T*& out) -> Status {
       INTAGLIO_TRY(const std::byte* data, find(layout, vector_bytes, required));
@@ -164,12 +166,13 @@ class PreparedLinear final : public PreparedOp {
   Result<std::size_t> check_operands(const BindRequest& request, const Operands& at) const {
     const auto bad = [](std::string message) { return fail(ErrorCode::usage, "linear: " + message); };
     if (request.inputs.size() != at.count || request.outputs.size() != 1 || request.threads < 1) {
-      return bad(fmt::format("{} inputs and {} outputs, expected {} and 1", request.inputs.size(), request.outputs.size(), at.count));
+      return bad(fmt::format("{} inputs and {} outputs, expected {} and 1", request.inputs.size(),
+                             request.outputs.size(), at.count));
     }
     const Operand& x = request.inputs[0];
     if (x.dtype != d_.input || x.shape.empty() || x.shape.back() != d_.k) {
-      return bad(fmt::format("x is {} {}, expected {} [..., {}]", intaglio::name_of(x.dtype), intaglio::to_string(x.shape),
-                             intaglio::name_of(d_.input), d_.k));
+      return bad(fmt::format("x is {} {}, expected {} [..., {}]", intaglio::name_of(x.dtype),
+                             intaglio::to_string(x.shape), intaglio::name_of(d_.input), d_.k));
     }
     INTAGLIO_CHECK(byte_count(x.shape, x.dtype));
     INTAGLIO_TRY(const std::int64_t m, element_count(std::span(x.shape).first(x.shape.size() - 1)));
@@ -182,7 +185,8 @@ class PreparedLinear final : public PreparedOp {
       return bad(fmt::format("y is {} {}, expected {} {}", intaglio::name_of(y.dtype), intaglio::to_string(y.shape),
                              intaglio::name_of(d_.output), intaglio::to_string(y_shape)));
     }
-    const auto check = [&](std::size_t index, std::string_view what, DType dtype, std::int64_t count, bool one) -> Status {
+    const auto check = [&](std::size_t index, std::string_view what, DType dtype, std::int64_t count,
+                           bool one) -> Status {
       if (index == kNone) return {};
       const Operand& operand = request.inputs[index];
       INTAGLIO_TRY(const std::int64_t got, element_count(operand.shape));
@@ -236,15 +240,18 @@ class PreparedLinear final : public PreparedOp {
       }
       if (e.row_zero != nullptr || e.zero != 0) e.column_sum = column_sum_;
       e.column_zero = column_zero_;
-      if (column_zero_ != nullptr) e.row_term = reinterpret_cast<const std::int32_t*>(args.shared_scratch + binding.row_term);
+      if (column_zero_ != nullptr)
+        e.row_term = reinterpret_cast<const std::int32_t*>(args.shared_scratch + binding.row_term);
     }
     e.scaled = d_.input_scale || d_.weight_scale || d_.alpha != 1.0;
     e.scale = static_cast<float>(d_.alpha);
     e.column_scale = weight_scale_;
     if (d_.input_scale) {
       const auto* scale = static_cast<const float*>(args.inputs[at.scale]);
-      if (binding.scale_by_row) e.row_scale = scale;
-      else if (binding.m != 0) e.scale = *scale;
+      if (binding.scale_by_row)
+        e.row_scale = scale;
+      else if (binding.m != 0)
+        e.scale = *scale;
     }
     e.bias = bias_;
     e.unary = d_.activation;

@@ -10,8 +10,8 @@
 namespace intaglio::ops {
 
 // Blobs, in this order: the packed weight (layout: name_of(layout_of(d))), then those that the descriptor needs.
-inline constexpr const char* kBlobColumnSum = "linear_column_sum_i32";    // [N], integer weights
-inline constexpr const char* kBlobColumnZero = "linear_column_zero_i32";  // [N], if any packed zero point is not 0
+inline constexpr const char* kBlobColumnSum = "linear_column_sum_i32";      // [N], integer weights
+inline constexpr const char* kBlobColumnZero = "linear_column_zero_i32";    // [N], if any packed zero point is not 0
 inline constexpr const char* kBlobWeightScale = "linear_weight_scale_f32";  // [N]
 inline constexpr const char* kBlobBias = "linear_bias_f32";                 // [N]
 

@@ -13,25 +13,35 @@
 namespace intaglio::ops {
 namespace {
 
-const Candidate& candidate() { return *find_candidate("intaglio.linear", own_candidates()); }
+const Candidate& candidate() {
+  return *find_candidate("intaglio.linear", own_candidates());
+}
 
 Result<std::unique_ptr<PreparedOp>> make(const LinearDescriptor& d, const std::vector<TestTensor>& constants,
                                          const Target& target) {
   std::vector<Constant> views;
-  for (const TestTensor& t : constants) views.push_back(t.bytes.empty() && t.type.shape.empty() ? Constant{} : t.constant());
+  for (const TestTensor& t : constants)
+    views.push_back(t.bytes.empty() && t.type.shape.empty() ? Constant{} : t.constant());
   INTAGLIO_TRY(auto blobs, candidate().pack(d, views, target));
   return candidate().prepare(d, std::move(blobs), target);
 }
 
 double activate(Activation a, double x) {
   switch (a) {
-    case Activation::none: return x;
-    case Activation::relu: return std::max(x, 0.0);
-    case Activation::gelu_erf: return 0.5 * x * std::erfc(-x * M_SQRT1_2);
-    case Activation::gelu_tanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::silu: return x / (1 + std::exp(-x));
-    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
-    case Activation::tanh: return std::tanh(x);
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return std::max(x, 0.0);
+    case Activation::gelu_erf:
+      return 0.5 * x * std::erfc(-x * M_SQRT1_2);
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::tanh:
+      return std::tanh(x);
   }
   return x;
 }
@@ -54,9 +64,12 @@ TEST(Linear, F32EqualsDoubleReference) {
       d.clamp_low = -0.5;
       d.clamp_high = 2;
       d.alpha = choice % 6 == 3 ? 0.5 : 1.0;
-      const auto x = random.floats(m * k), w = random.floats(k * n), bias = random.floats(n), residual = random.floats(m * n);
+      const auto x = random.floats(m * k), w = random.floats(k * n), bias = random.floats(n),
+                 residual = random.floats(m * n);
       const auto op = make(d,
-                           {TestTensor::of(d.weight_nk ? Shape{d.n, d.k} : Shape{d.k, d.n}, w), {}, {},
+                           {TestTensor::of(d.weight_nk ? Shape{d.n, d.k} : Shape{d.k, d.n}, w),
+                            {},
+                            {},
                             d.bias ? TestTensor::of(Shape{d.n}, bias) : TestTensor{}},
                            target);
       ASSERT_TRUE(op) << op.error().to_string();
@@ -87,7 +100,8 @@ TEST(Linear, F32EqualsDoubleReference) {
           v = activate(d.activation, v) + (d.residual ? residual[i * n + j] : 0);
           error += kEps * std::abs(v);
           if (d.clamp) v = std::clamp(v, -0.5, 2.0);
-          ASSERT_NEAR(got[i * n + j], v, error) << (*op)->facts().kernel << " choice " << choice << " at " << i << "," << j;
+          ASSERT_NEAR(got[i * n + j], v, error)
+              << (*op)->facts().kernel << " choice " << choice << " at " << i << "," << j;
         }
       }
     }
@@ -158,7 +172,8 @@ void check_integers(std::uint32_t seed) {
       d.input_zero = choice % 4 != 0;
       d.weight_zero = choice % 8 > 3;
       d.input_scale = d.weight_scale = d.bias = !raw;
-      const std::size_t zeros = choice % 4 == 2 ? m : 1, weight_zeros = choice % 3 == 1 ? n : 1, scales = choice % 4 == 3 ? m : 1;
+      const std::size_t zeros = choice % 4 == 2 ? m : 1, weight_zeros = choice % 3 == 1 ? n : 1,
+                        scales = choice % 4 == 3 ? m : 1;
       const auto x = random.integers<X>(m * k);
       const auto x_zero = random.integers<X>(zeros);
       const auto w = random.integers<W>(k * n), w_zero = random.integers<W>(weight_zeros);
@@ -188,9 +203,11 @@ void check_integers(std::uint32_t seed) {
           const int xz = d.input_zero ? x_zero[zeros == 1 ? 0 : i] : 0;
           const int wz = d.weight_zero ? w_zero[weight_zeros == 1 ? 0 : j] : 0;
           std::int32_t sum = 0;
-          for (std::size_t l = 0; l < k; ++l) sum += (x[i * k + l] - xz) * ((d.weight_nk ? w[j * k + l] : w[l * n + j]) - wz);
+          for (std::size_t l = 0; l < k; ++l)
+            sum += (x[i * k + l] - xz) * ((d.weight_nk ? w[j * k + l] : w[l * n + j]) - wz);
           if (raw) {
-            ASSERT_EQ(integers[i * n + j], sum) << (*op)->facts().kernel << " choice " << choice << " at " << i << "," << j;
+            ASSERT_EQ(integers[i * n + j], sum)
+                << (*op)->facts().kernel << " choice " << choice << " at " << i << "," << j;
             continue;
           }
           volatile float scale = x_scale[scales == 1 ? 0 : i] * w_scale[weight_zeros == 1 ? 0 : j];
@@ -201,25 +218,44 @@ void check_integers(std::uint32_t seed) {
     }
   }
 }
-TEST(Linear, U8TimesI8IsExact) { check_integers<std::uint8_t, std::int8_t>(3); }
-TEST(Linear, U8TimesU8IsExact) { check_integers<std::uint8_t, std::uint8_t>(4); }
-TEST(Linear, I8TimesI8IsExact) { check_integers<std::int8_t, std::int8_t>(5); }
-TEST(Linear, I8TimesU8IsExact) { check_integers<std::int8_t, std::uint8_t>(6); }
+TEST(Linear, U8TimesI8IsExact) {
+  check_integers<std::uint8_t, std::int8_t>(3);
+}
+TEST(Linear, U8TimesU8IsExact) {
+  check_integers<std::uint8_t, std::uint8_t>(4);
+}
+TEST(Linear, I8TimesI8IsExact) {
+  check_integers<std::int8_t, std::int8_t>(5);
+}
+TEST(Linear, I8TimesU8IsExact) {
+  check_integers<std::int8_t, std::uint8_t>(6);
+}
 
 TEST(Linear, ZeroLengthDims) {
   for (const Target& target : test_targets()) {
     LinearDescriptor d;
     d.n = 3;
     d.bias = true;
-    const auto empty_k = make(d, {TestTensor::of(Shape{3, 0}, std::vector<float>{}), {}, {}, TestTensor::of(Shape{3}, std::vector<float>{1, 2, 3})}, target);
+    const auto empty_k = make(d,
+                              {TestTensor::of(Shape{3, 0}, std::vector<float>{}),
+                               {},
+                               {},
+                               TestTensor::of(Shape{3}, std::vector<float>{1, 2, 3})},
+                              target);
     ASSERT_TRUE(empty_k) << empty_k.error().to_string();
     const auto y = run_op(**empty_k, {TestTensor::of(Shape{2, 0}, std::vector<float>{})}, {{DType::f32, {2, 3}}});
     ASSERT_TRUE(y);
     EXPECT_THAT((*y)[0].values<float>(), testing::ElementsAre(1, 2, 3, 1, 2, 3));
     d.k = 2;
-    const auto op = make(d, {TestTensor::of(Shape{3, 2}, std::vector<float>(6)), {}, {}, TestTensor::of(Shape{3}, std::vector<float>{1, 2, 3})}, target);
+    const auto op = make(d,
+                         {TestTensor::of(Shape{3, 2}, std::vector<float>(6)),
+                          {},
+                          {},
+                          TestTensor::of(Shape{3}, std::vector<float>{1, 2, 3})},
+                         target);
     ASSERT_TRUE(op);
-    const auto none = run_op(**op, {TestTensor::of(Shape{0, 5, 2}, std::vector<float>{})}, {{DType::f32, {0, 5, 3}}}, 2);
+    const auto none =
+        run_op(**op, {TestTensor::of(Shape{0, 5, 2}, std::vector<float>{})}, {{DType::f32, {0, 5, 3}}}, 2);
     EXPECT_TRUE(none) << none.error().to_string();
     d.n = 0;
     d.bias = false;
@@ -274,7 +310,8 @@ TEST(Linear, BadBlobsAreFileErrors) {
   d.n = 4;
   d.bias = true;
   const Target target = test_targets().front();
-  const auto w = TestTensor::of(Shape{4, 4}, std::vector<float>(16)), bias = TestTensor::of(Shape{4}, std::vector<float>(4));
+  const auto w = TestTensor::of(Shape{4, 4}, std::vector<float>(16)),
+             bias = TestTensor::of(Shape{4}, std::vector<float>(4));
   const std::vector<Constant> constants{w.constant(), {}, {}, bias.constant()};
   const auto good = candidate().pack(d, constants, target);
   ASSERT_TRUE(good);

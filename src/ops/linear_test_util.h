@@ -35,8 +35,8 @@ struct TestTensor {
   Constant constant() const { return {type.dtype, type.shape, bytes.data(), bytes.size()}; }
 };
 
-// The levels that change which GEMM kernel is chosen, capped to this machine; a level it lacks is left out (the kernels'
-// own tests say so with a reason).
+// The levels that change which GEMM kernel is chosen, capped to this machine; a level it lacks is left out (the
+// kernels' own tests say so with a reason).
 inline std::vector<Target> test_targets() {
   std::vector<Target> out;
   for (const Isa isa : {Isa::scalar, Isa::sse42, Isa::avx2, Isa::avx512, Isa::avx512_vnni}) {
@@ -48,9 +48,11 @@ inline std::vector<Target> test_targets() {
   return out;
 }
 
-// Runs every phase on `threads` workers: one after the other (bits must not depend on the interleaving), or on real threads.
+// Runs every phase on `threads` workers: one after the other (bits must not depend on the interleaving), or on real
+// threads.
 inline Result<std::vector<TestTensor>> run_op(const PreparedOp& op, const std::vector<TestTensor>& inputs,
-                                              const std::vector<Operand>& outputs, int threads = 1, bool concurrent = false) {
+                                              const std::vector<Operand>& outputs, int threads = 1,
+                                              bool concurrent = false) {
   std::vector<Operand> types;
   std::vector<const void*> in;
   for (const TestTensor& t : inputs) {
@@ -109,12 +111,15 @@ class TestRandom {
     return out;
   }
   template <class T>
-  std::vector<T> integers(std::size_t count, int low = std::numeric_limits<T>::min(), int high = std::numeric_limits<T>::max()) {
+  std::vector<T> integers(std::size_t count, int low = std::numeric_limits<T>::min(),
+                          int high = std::numeric_limits<T>::max()) {
     std::vector<T> out(count);
     for (T& x : out) x = static_cast<T>(std::uniform_int_distribution<int>(low, high)(source_));
     return out;
   }
-  std::size_t size(std::size_t low, std::size_t high) { return std::uniform_int_distribution<std::size_t>(low, high)(source_); }
+  std::size_t size(std::size_t low, std::size_t high) {
+    return std::uniform_int_distribution<std::size_t>(low, high)(source_);
+  }
 
  private:
   std::mt19937 source_;

@@ -12,8 +12,12 @@
 namespace intaglio::ops {
 namespace {
 
-bool is_byte(DType t) { return t == DType::u8 || t == DType::i8; }
-bool is_packed(const MatmulDescriptor& d) { return d.a == DType::f32 || is_byte(d.a); }
+bool is_byte(DType t) {
+  return t == DType::u8 || t == DType::i8;
+}
+bool is_packed(const MatmulDescriptor& d) {
+  return d.a == DType::f32 || is_byte(d.a);
+}
 
 }  // namespace
 
@@ -28,7 +32,9 @@ void MatmulDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("alpha", alpha);
 }
 
-std::unique_ptr<Descriptor> MatmulDescriptor::clone() const { return std::make_unique<MatmulDescriptor>(*this); }
+std::unique_ptr<Descriptor> MatmulDescriptor::clone() const {
+  return std::make_unique<MatmulDescriptor>(*this);
+}
 
 Status MatmulDescriptor::validate() const {
   const auto bad = [](std::string message) { return fail(ErrorCode::usage, "matmul: " + message); };
@@ -45,11 +51,15 @@ Status MatmulDescriptor::validate() const {
   return {};
 }
 
-std::unique_ptr<Descriptor> make_matmul_descriptor() { return std::make_unique<MatmulDescriptor>(); }
+std::unique_ptr<Descriptor> make_matmul_descriptor() {
+  return std::make_unique<MatmulDescriptor>();
+}
 
 namespace {
 
-tl::unexpected<Error> bad(std::string message) { return fail(ErrorCode::usage, "matmul: " + message); }
+tl::unexpected<Error> bad(std::string message) {
+  return fail(ErrorCode::usage, "matmul: " + message);
+}
 
 // An operand as a stack of matrices; a vector as one row (a) or one column (b).
 struct Stack {
@@ -79,7 +89,7 @@ Stack stack_of(const Shape& shape, bool transposed, bool vector_is_row) {
 // How the matrices of both operands follow the output's batch dims.
 std::vector<MatmulShape::BatchDim> batch_dims(const Shape& a, const Shape& b, const Shape& batch) {
   std::vector<MatmulShape::BatchDim> out(batch.size());
-  const auto steps = [&](const Shape& own, std::size_t MatmulShape::BatchDim::*step) {
+  const auto steps = [&](const Shape& own, std::size_t MatmulShape::BatchDim::* step) {
     std::size_t stride = 1;
     for (std::size_t d = 0; d < own.size(); ++d) {
       const auto size = static_cast<std::size_t>(own[own.size() - 1 - d]);
@@ -93,7 +103,8 @@ std::vector<MatmulShape::BatchDim> batch_dims(const Shape& a, const Shape& b, co
   return out;
 }
 
-Status check_zero(const BindRequest& request, std::size_t index, std::string_view what, DType dtype, std::int64_t count) {
+Status check_zero(const BindRequest& request, std::size_t index, std::string_view what, DType dtype,
+                  std::int64_t count) {
   const Operand& zero = request.inputs[index];
   INTAGLIO_TRY(const std::int64_t got, element_count(zero.shape));
   if (zero.dtype == dtype && (got == 1 || got == count)) return {};
@@ -106,18 +117,23 @@ Status check_zero(const BindRequest& request, std::size_t index, std::string_vie
 Result<MatmulShape> resolve_matmul(const MatmulDescriptor& d, const BindRequest& request) {
   const std::size_t inputs = 2 + (d.a_zero ? 1 : 0) + (d.b_zero ? 1 : 0);
   if (request.inputs.size() != inputs || request.outputs.size() != 1 || request.threads < 1) {
-    return bad(fmt::format("{} inputs and {} outputs, expected {} and 1", request.inputs.size(), request.outputs.size(), inputs));
+    return bad(fmt::format("{} inputs and {} outputs, expected {} and 1", request.inputs.size(), request.outputs.size(),
+                           inputs));
   }
   const Operand &a = request.inputs[0], &b = request.inputs[1], &y = request.outputs[0];
-  const auto text = [](const Operand& o) { return fmt::format("{} {}", name_of(o.dtype), intaglio::to_string(o.shape)); };
+  const auto text = [](const Operand& o) {
+    return fmt::format("{} {}", name_of(o.dtype), intaglio::to_string(o.shape));
+  };
   if (a.dtype != d.a || b.dtype != d.b || a.shape.empty() || b.shape.empty()) {
-    return bad(fmt::format("a is {} and b is {}, expected {} and {} of rank 1 or more", text(a), text(b), name_of(d.a), name_of(d.b)));
+    return bad(fmt::format("a is {} and b is {}, expected {} and {} of rank 1 or more", text(a), text(b), name_of(d.a),
+                           name_of(d.b)));
   }
   INTAGLIO_CHECK(byte_count(a.shape, a.dtype));
   INTAGLIO_CHECK(byte_count(b.shape, b.dtype));
   const Stack left = stack_of(a.shape, d.transpose_a, true), right = stack_of(b.shape, d.transpose_b, false);
   if (left.columns != right.rows) {
-    return bad(fmt::format("a is {} and b is {}: {} columns against {} rows", text(a), text(b), left.columns, right.rows));
+    return bad(
+        fmt::format("a is {} and b is {}: {} columns against {} rows", text(a), text(b), left.columns, right.rows));
   }
   auto batch = broadcast(left.batch, right.batch);
   if (!batch) return bad(fmt::format("the batches of a {} and b {} do not broadcast", text(a), text(b)));
@@ -161,15 +177,18 @@ class MatmulCandidate final : public Candidate {
     if (d == nullptr) return "not a matmul";
     if (const Status status = d->validate(); !status) return status.error().message;
     if (is_packed(*d) != packed_) {
-      return fmt::format("{}: {}", name_of(d->a), packed_ ? "only f32 and 8-bit integers" : "f32 and 8-bit integers are for the packed GEMM");
+      return fmt::format("{}: {}", name_of(d->a),
+                         packed_ ? "only f32 and 8-bit integers" : "f32 and 8-bit integers are for the packed GEMM");
     }
-    if (packed_ && choose_gemm(kernels::gemm::Types::f32, target.isa).many == nullptr) return "no GEMM kernel for this machine";
+    if (packed_ && choose_gemm(kernels::gemm::Types::f32, target.isa).many == nullptr)
+      return "no GEMM kernel for this machine";
     return std::nullopt;
   }
   Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
     return std::vector<Blob>{};
   }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>, const Target& target) const override {
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
+                                              const Target& target) const override {
     if (const auto reason = refuses(descriptor, target)) {
       return fail(ErrorCode::file, fmt::format("{}: {}", name(), *reason), {}, "recompile for this machine");
     }

@@ -37,8 +37,8 @@ struct MatmulShape {
     return out;
   }
 };
-// Errors (usage): dtypes, ranks, K of a and b, batches that do not broadcast, an output of another shape, zero points of
-// another size; sizes that overflow.
+// Errors (usage): dtypes, ranks, K of a and b, batches that do not broadcast, an output of another shape, zero points
+// of another size; sizes that overflow.
 Result<MatmulShape> resolve_matmul(const MatmulDescriptor& descriptor, const BindRequest& request);
 
 // f32 and 8-bit integers.

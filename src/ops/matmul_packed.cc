@@ -29,7 +29,9 @@ struct PackedBinding final : Binding {
 class PackedMatmul final : public PreparedOp {
  public:
   PackedMatmul(const MatmulDescriptor& d, const Target& target)
-      : d_(d), target_(target), float_(d.a == DType::f32),
+      : d_(d),
+        target_(target),
+        float_(d.a == DType::f32),
         kernels_(choose_gemm(float_ ? gemm::Types::f32 : gemm::Types::u8s8i32, target.isa)) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
@@ -43,7 +45,8 @@ class PackedMatmul final : public PreparedOp {
     binding->column_zero_by_column = d_.b_zero && *element_count(request.inputs[b_index].shape) != 1;
     binding->copy_a = (d_.a == DType::i8 || s.a.column != 1) && s.k != 0;
     // One b for every matrix of a, each used once: a's rows are one tall matrix.
-    binding->fold = s.b_matrices == 1 && s.a_matrices == s.batches && s.k != 0 && !binding->row_zero_by_row && s.a.column == 1;
+    binding->fold =
+        s.b_matrices == 1 && s.a_matrices == s.batches && s.k != 0 && !binding->row_zero_by_row && s.a.column == 1;
     if (binding->fold) {
       s.m *= s.a_matrices;
       s.a_matrices = s.batches = 1;
@@ -55,10 +58,12 @@ class PackedMatmul final : public PreparedOp {
     binding->gemm = block_gemm(kernels_, s.m, s.n, s.k, binding->share_batches ? 1 : request.threads, target_);
     binding->thread_scratch_bytes = binding->gemm.scratch_bytes;
     binding->phases = 2;
-    binding->blocking = fmt::format("{} matrices {}, {}", s.batches, binding->share_batches ? "shared out" : "each split", to_string(binding->gemm));
+    binding->blocking = fmt::format("{} matrices {}, {}", s.batches,
+                                    binding->share_batches ? "shared out" : "each split", to_string(binding->gemm));
     const double outputs = static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n);
     binding->flops = 2.0 * outputs * static_cast<double>(s.k);
-    binding->bytes = outputs * 4 + static_cast<double>(s.a_matrices * s.m * s.k * size_of(d_.a) + s.b_matrices * s.k * s.n * size_of(d_.b));
+    binding->bytes = outputs * 4 + static_cast<double>(s.a_matrices * s.m * s.k * size_of(d_.a) +
+                                                       s.b_matrices * s.k * s.n * size_of(d_.b));
     return binding;
   }
 
@@ -116,8 +121,8 @@ class PackedMatmul final : public PreparedOp {
     for (auto p = static_cast<std::size_t>(share.begin); p < static_cast<std::size_t>(share.end);) {
       const std::size_t matrix = p / panels, first = p % panels;
       const std::size_t last = std::min(panels, first + static_cast<std::size_t>(share.end) - p);
-      const gemm::PackSource source{static_cast<const std::byte*>(args.inputs[1]) + matrix * s.k * s.n * size_of(d_.b), s.k, s.n,
-                                    s.b.row, s.b.column};
+      const gemm::PackSource source{static_cast<const std::byte*>(args.inputs[1]) + matrix * s.k * s.n * size_of(d_.b),
+                                    s.k, s.n, s.b.row, s.b.column};
       std::byte* to = args.shared_scratch + binding.packed + matrix * binding.packed_matrix;
       if (float_) {
         gemm::pack_f32(source, first, last, reinterpret_cast<float*>(to));
@@ -151,7 +156,8 @@ class PackedMatmul final : public PreparedOp {
       }
       const std::uint8_t* row = static_cast<const std::uint8_t*>(args.inputs[0]) + from;
       const std::uint8_t flip = d_.a == DType::i8 ? 0x80 : 0;
-      std::uint8_t* to = binding.copy_a ? reinterpret_cast<std::uint8_t*>(args.shared_scratch + binding.a_copy) + r * s.k : nullptr;
+      std::uint8_t* to =
+          binding.copy_a ? reinterpret_cast<std::uint8_t*>(args.shared_scratch + binding.a_copy) + r * s.k : nullptr;
       std::uint32_t sum = 0;
       for (std::size_t k = 0; k < s.k; ++k) {
         const auto value = static_cast<std::uint8_t>(row[k * s.a.column] ^ flip);
@@ -164,7 +170,8 @@ class PackedMatmul final : public PreparedOp {
         reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_term)[r] = static_cast<std::int32_t>(term);
       }
       // Equal for every matrix of a: written once.
-      if (binding.row_zero_by_row && matrix == 0) reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_zero)[i] = zero;
+      if (binding.row_zero_by_row && matrix == 0)
+        reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_zero)[i] = zero;
     }
   }
 
@@ -179,15 +186,19 @@ class PackedMatmul final : public PreparedOp {
 
   void multiply(const PackedBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
     const MatmulShape& s = binding.shape;
-    const auto integers = [&](std::size_t offset) { return reinterpret_cast<const std::int32_t*>(args.shared_scratch + offset); };
+    const auto integers = [&](std::size_t offset) {
+      return reinterpret_cast<const std::int32_t*>(args.shared_scratch + offset);
+    };
     gemm::Epilogue e;
     if (float_) {
       e.scaled = d_.alpha != 1.0;
       e.scale = static_cast<float>(d_.alpha);
     } else {
       e.out_type = DType::i32;
-      if (binding.row_zero_by_row) e.row_zero = integers(binding.row_zero);
-      else e.zero = row_zero(args, 0);
+      if (binding.row_zero_by_row)
+        e.row_zero = integers(binding.row_zero);
+      else
+        e.zero = row_zero(args, 0);
       if (has_row_terms()) e.column_zero = integers(binding.column_zero);
     }
     GemmProblem problem;
@@ -204,7 +215,8 @@ class PackedMatmul final : public PreparedOp {
                                               : Range{0, static_cast<std::int64_t>(s.batches)};
     for (auto batch = static_cast<std::size_t>(share.begin); batch < static_cast<std::size_t>(share.end); ++batch) {
       const auto [a, b] = s.at(batch);
-      const std::byte* a_base = binding.copy_a ? args.shared_scratch + binding.a_copy : static_cast<const std::byte*>(args.inputs[0]);
+      const std::byte* a_base =
+          binding.copy_a ? args.shared_scratch + binding.a_copy : static_cast<const std::byte*>(args.inputs[0]);
       problem.a = a_base + a * s.m * s.k * size_of(d_.a);
       problem.b = args.shared_scratch + binding.packed + b * binding.packed_matrix;
       problem.out = static_cast<float*>(args.outputs[0]) + batch * s.m * s.n;

@@ -37,14 +37,19 @@ struct Sum<BFloat16> {
 
 template <class T>
 typename Sum<T>::type widen(T x) {
-  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) return to_float(x);
-  else return static_cast<typename Sum<T>::type>(x);
+  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
+    return to_float(x);
+  else
+    return static_cast<typename Sum<T>::type>(x);
 }
 template <class T>
 T narrow(typename Sum<T>::type x) {
-  if constexpr (std::is_same_v<T, Float16>) return to_float16(x);
-  else if constexpr (std::is_same_v<T, BFloat16>) return to_bfloat16(x);
-  else return static_cast<T>(x);
+  if constexpr (std::is_same_v<T, Float16>)
+    return to_float16(x);
+  else if constexpr (std::is_same_v<T, BFloat16>)
+    return to_bfloat16(x);
+  else
+    return static_cast<T>(x);
 }
 
 template <class T>
@@ -75,7 +80,8 @@ class PlainMatmul final : public PreparedOp {
     auto binding = std::make_unique<PlainBinding>();
     INTAGLIO_TRY(binding->shape, resolve_matmul(d_, request));
     const MatmulShape& s = binding->shape;
-    binding->flops = 2.0 * static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+    binding->flops = 2.0 * static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n) *
+                     static_cast<double>(s.k);
     binding->blocking = "plain loops, threads split rows";
     return binding;
   }
@@ -83,14 +89,29 @@ class PlainMatmul final : public PreparedOp {
   RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
     const MatmulShape& s = static_cast<const PlainBinding&>(base).shape;
     switch (d_.a) {
-      case DType::f64: multiply<double>(s, args, worker); break;
-      case DType::f16: multiply<Float16>(s, args, worker); break;
-      case DType::bf16: multiply<BFloat16>(s, args, worker); break;
-      case DType::i32: multiply<std::int32_t>(s, args, worker); break;
-      case DType::u32: multiply<std::uint32_t>(s, args, worker); break;
-      case DType::i64: multiply<std::int64_t>(s, args, worker); break;
-      case DType::u64: multiply<std::uint64_t>(s, args, worker); break;
-      default: break;  // excluded by validate()
+      case DType::f64:
+        multiply<double>(s, args, worker);
+        break;
+      case DType::f16:
+        multiply<Float16>(s, args, worker);
+        break;
+      case DType::bf16:
+        multiply<BFloat16>(s, args, worker);
+        break;
+      case DType::i32:
+        multiply<std::int32_t>(s, args, worker);
+        break;
+      case DType::u32:
+        multiply<std::uint32_t>(s, args, worker);
+        break;
+      case DType::i64:
+        multiply<std::int64_t>(s, args, worker);
+        break;
+      case DType::u64:
+        multiply<std::uint64_t>(s, args, worker);
+        break;
+      default:
+        break;  // excluded by validate()
     }
     return RunStatus::ok;
   }

@@ -21,7 +21,8 @@ Result<std::unique_ptr<PreparedOp>> make(const MatmulDescriptor& d, const Target
 }
 
 // Element (i, j) of the matrix of `shape` that NumPy's broadcasting gives to output matrix `batch` of `batch_shape`.
-std::size_t element(const Shape& shape, bool transposed, const Shape& batch_shape, std::size_t batch, std::size_t i, std::size_t j) {
+std::size_t element(const Shape& shape, bool transposed, const Shape& batch_shape, std::size_t batch, std::size_t i,
+                    std::size_t j) {
   if (shape.size() == 1) return i + j;  // the other one is 0
   if (transposed) std::swap(i, j);
   std::size_t index = 0, stride = static_cast<std::size_t>(shape[shape.size() - 2] * shape.back());
@@ -43,28 +44,30 @@ struct ShapeCase {
   bool ta = false, tb = false;
 };
 const ShapeCase kShapes[] = {
-  {{3, 4}, {4, 5}, {3, 5}, {}, 3, 5, 4},
-  {{17, 40}, {40, 130}, {17, 130}, {}, 17, 130, 40},
-  {{40, 17}, {40, 130}, {17, 130}, {}, 17, 130, 40, true, false},
-  {{17, 40}, {130, 40}, {17, 130}, {}, 17, 130, 40, false, true},
-  {{2, 3, 90, 7}, {2, 3, 20, 90}, {2, 3, 7, 20}, {2, 3}, 7, 20, 90, true, true},
-  {{2, 3, 7, 9}, {9, 20}, {2, 3, 7, 20}, {2, 3}, 7, 20, 9},
-  {{7, 9}, {4, 9, 20}, {4, 7, 20}, {4}, 7, 20, 9},
-  {{2, 1, 7, 9}, {5, 9, 20}, {2, 5, 7, 20}, {2, 5}, 7, 20, 9},
-  {{5, 1, 2, 7, 9}, {3, 1, 9, 20}, {5, 3, 2, 7, 20}, {5, 3, 2}, 7, 20, 9},
-  {{9}, {9}, {}, {}, 1, 1, 9},
-  {{9}, {9, 20}, {20}, {}, 1, 20, 9},
-  {{9}, {3, 9, 20}, {3, 20}, {3}, 1, 20, 9},
-  {{3, 7, 9}, {9}, {3, 7}, {3}, 7, 1, 9},
-  {{9}, {9, 20}, {20}, {}, 1, 20, 9, true, false},
-  {{1, 1}, {1, 1}, {1, 1}, {}, 1, 1, 1},
-  {{0, 4}, {4, 5}, {0, 5}, {}, 0, 5, 4},
-  {{3, 0}, {0, 5}, {3, 5}, {}, 3, 5, 0},
-  {{0, 3, 4}, {4, 5}, {0, 3, 5}, {0}, 3, 5, 4},
-  {{3, 1500}, {1500, 20}, {3, 20}, {}, 3, 20, 1500},
+    {{3, 4}, {4, 5}, {3, 5}, {}, 3, 5, 4},
+    {{17, 40}, {40, 130}, {17, 130}, {}, 17, 130, 40},
+    {{40, 17}, {40, 130}, {17, 130}, {}, 17, 130, 40, true, false},
+    {{17, 40}, {130, 40}, {17, 130}, {}, 17, 130, 40, false, true},
+    {{2, 3, 90, 7}, {2, 3, 20, 90}, {2, 3, 7, 20}, {2, 3}, 7, 20, 90, true, true},
+    {{2, 3, 7, 9}, {9, 20}, {2, 3, 7, 20}, {2, 3}, 7, 20, 9},
+    {{7, 9}, {4, 9, 20}, {4, 7, 20}, {4}, 7, 20, 9},
+    {{2, 1, 7, 9}, {5, 9, 20}, {2, 5, 7, 20}, {2, 5}, 7, 20, 9},
+    {{5, 1, 2, 7, 9}, {3, 1, 9, 20}, {5, 3, 2, 7, 20}, {5, 3, 2}, 7, 20, 9},
+    {{9}, {9}, {}, {}, 1, 1, 9},
+    {{9}, {9, 20}, {20}, {}, 1, 20, 9},
+    {{9}, {3, 9, 20}, {3, 20}, {3}, 1, 20, 9},
+    {{3, 7, 9}, {9}, {3, 7}, {3}, 7, 1, 9},
+    {{9}, {9, 20}, {20}, {}, 1, 20, 9, true, false},
+    {{1, 1}, {1, 1}, {1, 1}, {}, 1, 1, 1},
+    {{0, 4}, {4, 5}, {0, 5}, {}, 0, 5, 4},
+    {{3, 0}, {0, 5}, {3, 5}, {}, 3, 5, 0},
+    {{0, 3, 4}, {4, 5}, {0, 3, 5}, {0}, 3, 5, 4},
+    {{3, 1500}, {1500, 20}, {3, 20}, {}, 3, 20, 1500},
 };
 
-std::size_t count(const Shape& shape) { return static_cast<std::size_t>(*element_count(shape)); }
+std::size_t count(const Shape& shape) {
+  return static_cast<std::size_t>(*element_count(shape));
+}
 
 template <class T, class Check>
 void for_all_shapes(DType type, const std::vector<Target>& targets, Check check) {
@@ -100,18 +103,21 @@ void for_all_shapes(DType type, const std::vector<Target>& targets, Check check)
 }
 
 TEST(Matmul, F32EqualsDoubleReference) {
-  for_all_shapes<float>(DType::f32, test_targets(), [](const ShapeCase& c, const auto& a, const auto& b, const auto& y) {
-    for (std::size_t at = 0; at < y.size(); ++at) {
-      const std::size_t batch = at / (c.m * c.n), i = at / c.n % c.m, j = at % c.n;
-      double sum = 0, magnitude = 0;
-      for (std::size_t k = 0; k < c.k; ++k) {
-        const double product = static_cast<double>(a[element(c.a, c.ta, c.batch, batch, i, k)]) * b[element(c.b, c.tb, c.batch, batch, k, j)];
-        sum += product;
-        magnitude += std::abs(product);
-      }
-      ASSERT_NEAR(y[at], sum, 2 * static_cast<double>(c.k) * std::numeric_limits<float>::epsilon() * magnitude) << at;
-    }
-  });
+  for_all_shapes<float>(
+      DType::f32, test_targets(), [](const ShapeCase& c, const auto& a, const auto& b, const auto& y) {
+        for (std::size_t at = 0; at < y.size(); ++at) {
+          const std::size_t batch = at / (c.m * c.n), i = at / c.n % c.m, j = at % c.n;
+          double sum = 0, magnitude = 0;
+          for (std::size_t k = 0; k < c.k; ++k) {
+            const double product = static_cast<double>(a[element(c.a, c.ta, c.batch, batch, i, k)]) *
+                                   b[element(c.b, c.tb, c.batch, batch, k, j)];
+            sum += product;
+            magnitude += std::abs(product);
+          }
+          ASSERT_NEAR(y[at], sum, 2 * static_cast<double>(c.k) * std::numeric_limits<float>::epsilon() * magnitude)
+              << at;
+        }
+      });
 }
 
 TEST(Matmul, WideTypesByPlainLoops) {
@@ -120,20 +126,24 @@ TEST(Matmul, WideTypesByPlainLoops) {
     for (std::size_t at = 0; at < y.size(); ++at) {
       long double sum = 0, magnitude = 0;
       for (std::size_t k = 0; k < c.k; ++k) {
-        const long double product = static_cast<long double>(a[element(c.a, c.ta, c.batch, at / (c.m * c.n), at / c.n % c.m, k)]) *
-                                    b[element(c.b, c.tb, c.batch, at / (c.m * c.n), k, at % c.n)];
+        const long double product =
+            static_cast<long double>(a[element(c.a, c.ta, c.batch, at / (c.m * c.n), at / c.n % c.m, k)]) *
+            b[element(c.b, c.tb, c.batch, at / (c.m * c.n), k, at % c.n)];
         sum += product;
         magnitude += std::abs(product);
       }
-      ASSERT_NEAR(y[at], static_cast<double>(sum), 2 * static_cast<double>(c.k) * 2.3e-16 * static_cast<double>(magnitude));
+      ASSERT_NEAR(y[at], static_cast<double>(sum),
+                  2 * static_cast<double>(c.k) * 2.3e-16 * static_cast<double>(magnitude));
     }
   });
   const auto exact = [](const ShapeCase& c, const auto& a, const auto& b, const auto& y) {
     for (std::size_t at = 0; at < y.size(); ++at) {
       unsigned __int128 sum = 0;
       for (std::size_t k = 0; k < c.k; ++k) {
-        sum += static_cast<unsigned __int128>(static_cast<__int128>(a[element(c.a, c.ta, c.batch, at / (c.m * c.n), at / c.n % c.m, k)])) *
-               static_cast<unsigned __int128>(static_cast<__int128>(b[element(c.b, c.tb, c.batch, at / (c.m * c.n), k, at % c.n)]));
+        sum += static_cast<unsigned __int128>(
+                   static_cast<__int128>(a[element(c.a, c.ta, c.batch, at / (c.m * c.n), at / c.n % c.m, k)])) *
+               static_cast<unsigned __int128>(
+                   static_cast<__int128>(b[element(c.b, c.tb, c.batch, at / (c.m * c.n), k, at % c.n)]));
       }
       ASSERT_EQ(y[at], static_cast<typename std::decay_t<decltype(y)>::value_type>(static_cast<std::uint64_t>(sum)));
     }
@@ -194,10 +204,18 @@ void check_bytes(std::uint32_t seed) {
     }
   }
 }
-TEST(Matmul, U8TimesI8IsExact) { check_bytes<std::uint8_t, std::int8_t>(21); }
-TEST(Matmul, U8TimesU8IsExact) { check_bytes<std::uint8_t, std::uint8_t>(22); }
-TEST(Matmul, I8TimesI8IsExact) { check_bytes<std::int8_t, std::int8_t>(23); }
-TEST(Matmul, I8TimesU8IsExact) { check_bytes<std::int8_t, std::uint8_t>(24); }
+TEST(Matmul, U8TimesI8IsExact) {
+  check_bytes<std::uint8_t, std::int8_t>(21);
+}
+TEST(Matmul, U8TimesU8IsExact) {
+  check_bytes<std::uint8_t, std::uint8_t>(22);
+}
+TEST(Matmul, I8TimesI8IsExact) {
+  check_bytes<std::int8_t, std::int8_t>(23);
+}
+TEST(Matmul, I8TimesU8IsExact) {
+  check_bytes<std::int8_t, std::uint8_t>(24);
+}
 
 TEST(Matmul, AlphaScalesTheSum) {
   MatmulDescriptor d;
@@ -205,8 +223,10 @@ TEST(Matmul, AlphaScalesTheSum) {
   for (const Target& target : test_targets()) {
     const auto op = make(d, target);
     ASSERT_TRUE(op);
-    const auto y = run_op(**op, {TestTensor::of(Shape{1, 2}, std::vector<float>{2, 4}), TestTensor::of(Shape{2, 1}, std::vector<float>{1, 3})},
-                          {{DType::f32, {1, 1}}});
+    const auto y = run_op(
+        **op,
+        {TestTensor::of(Shape{1, 2}, std::vector<float>{2, 4}), TestTensor::of(Shape{2, 1}, std::vector<float>{1, 3})},
+        {{DType::f32, {1, 1}}});
     ASSERT_TRUE(y);
     EXPECT_EQ((*y)[0].values<float>()[0], 3.5f);
   }

@@ -1,5 +1,5 @@
-// From a block of accumulators in memory (a scratch in L1) to the output: the Epilogue of gemm.h over a vector policy V.
-// The block was just stored by the micro-kernel; a store and a load per vector cost about 2 cycles against K FMAs.
+// From a block of accumulators in memory (a scratch in L1) to the output: the Epilogue of gemm.h over a vector policy
+// V. The block was just stored by the micro-kernel; a store and a load per vector cost about 2 cycles against K FMAs.
 // V is a vector policy of kernels/math. Included by ISA files only.
 #pragma once
 
@@ -91,13 +91,20 @@ __attribute__((noinline)) void finish_rows(const Acc* block, std::size_t pitch, 
 template <class V, class Acc>
 void finish(const Acc* block, std::size_t pitch, const Args& g) {
   switch (g.epilogue->unary) {
-    case Unary::none: return finish_rows<V, Unary::none>(block, pitch, g);
-    case Unary::relu: return finish_rows<V, Unary::relu>(block, pitch, g);
-    case Unary::gelu_erf: return finish_rows<V, Unary::gelu_erf>(block, pitch, g);
-    case Unary::gelu_tanh: return finish_rows<V, Unary::gelu_tanh>(block, pitch, g);
-    case Unary::silu: return finish_rows<V, Unary::silu>(block, pitch, g);
-    case Unary::sigmoid: return finish_rows<V, Unary::sigmoid>(block, pitch, g);
-    case Unary::tanh: return finish_rows<V, Unary::tanh>(block, pitch, g);
+    case Unary::none:
+      return finish_rows<V, Unary::none>(block, pitch, g);
+    case Unary::relu:
+      return finish_rows<V, Unary::relu>(block, pitch, g);
+    case Unary::gelu_erf:
+      return finish_rows<V, Unary::gelu_erf>(block, pitch, g);
+    case Unary::gelu_tanh:
+      return finish_rows<V, Unary::gelu_tanh>(block, pitch, g);
+    case Unary::silu:
+      return finish_rows<V, Unary::silu>(block, pitch, g);
+    case Unary::sigmoid:
+      return finish_rows<V, Unary::sigmoid>(block, pitch, g);
+    case Unary::tanh:
+      return finish_rows<V, Unary::tanh>(block, pitch, g);
   }
 }
 

@@ -67,7 +67,8 @@ struct F32Block {
 
   // `steps` k steps.
   static inline __attribute__((always_inline)) void multiply(std::size_t steps, const float* a, std::size_t pitch,
-                                                             const float* b, std::size_t panel, F (&acc)[MR][kVectors]) {
+                                                             const float* b, std::size_t panel,
+                                                             F (&acc)[MR][kVectors]) {
     for (; steps != 0; --steps) {
       F column[kVectors];
 #pragma GCC unroll 8

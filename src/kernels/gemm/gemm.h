@@ -37,10 +37,10 @@ constexpr std::size_t kPanelWidth = 16;    // columns of one panel of B
 constexpr std::size_t kInt8KGroup = 4;     // consecutive k of one column stored together in B s8
 constexpr std::size_t kInt8KPadding = 64;  // K of a packed s8 panel is padded to this with zeros (shared with AMX)
 
-// ONNX Relu, Gelu, Gelu(approximate=tanh), Swish/SiLU, Sigmoid, Tanh, by the functions of kernels/math (so a fused and a
-// separate activation give the same bits): sigmoid and tanh within 4 ulp, the absolute error of gelu_* and silu at most
-// 4 eps |x|. NaN gives NaN, +inf the limit; gelu and silu of -inf are NaN (0 * inf), as in the frameworks.
-// clamp is not listed: it is a stage of its own, after the residual.
+// ONNX Relu, Gelu, Gelu(approximate=tanh), Swish/SiLU, Sigmoid, Tanh, by the functions of kernels/math (so a fused and
+// a separate activation give the same bits): sigmoid and tanh within 4 ulp, the absolute error of gelu_* and silu at
+// most 4 eps |x|. NaN gives NaN, +inf the limit; gelu and silu of -inf are NaN (0 * inf), as in the frameworks. clamp
+// is not listed: it is a stage of its own, after the residual.
 enum class Unary : std::uint8_t { none, relu, gelu_erf, gelu_tanh, silu, sigmoid, tanh };
 
 // What happens between the accumulator and memory. For row i and column j of the whole problem, in this order, each
@@ -51,11 +51,9 @@ enum class Unary : std::uint8_t { none, relu, gelu_erf, gelu_tanh, silu, sigmoid
 //   c -= row_term[i] * column_zero[j]                                     if column_zero
 //   out = c                                                               and done, if out_type == i32
 //   x  = float(c)                                                         round to nearest even
-//   x *= s,  s = (row_scale ? row_scale[i] : scale) * column_scale[j]     if scaled; the factor column_scale only if given
-//   x += bias[j]                                                          if bias
-//   x  = unary(x)
-//   x += residual[i * residual_pitch + j]                                 if residual
-//   x  = min(max(x, clamp_low), clamp_high)                               if clamp
+//   x *= s,  s = (row_scale ? row_scale[i] : scale) * column_scale[j]     if scaled; the factor column_scale only if
+//   given x += bias[j]                                                          if bias x  = unary(x) x += residual[i *
+//   residual_pitch + j]                                 if residual x  = min(max(x, clamp_low), clamp_high) if clamp
 //   out = x                                                               out_type == f32
 //
 // With zero = a_zero_point, column_sum[j] = sum of packed B[.][j], column_zero = weight zero points and
@@ -78,8 +76,8 @@ struct Epilogue {
   Unary unary = Unary::none;
 
   const void* residual = nullptr;
-  std::size_t residual_pitch = 0;      // elements
-  DType residual_type = DType::f32;    // f32 only, so far
+  std::size_t residual_pitch = 0;    // elements
+  DType residual_type = DType::f32;  // f32 only, so far
 
   bool clamp = false;
   float clamp_low = 0.0f;
@@ -107,8 +105,9 @@ struct Args {
   std::size_t out_pitch = 0;
   std::size_t row = 0, column = 0;
 
-  // B that a later call will read, to be brought into L2 meanwhile: before every `prefetch_every` k steps (of tile_k) one
-  // line of each of this block's panels, from `prefetch` on, panels b_panel apart. Only a hint: any address is legal.
+  // B that a later call will read, to be brought into L2 meanwhile: before every `prefetch_every` k steps (of tile_k)
+  // one line of each of this block's panels, from `prefetch` on, panels b_panel apart. Only a hint: any address is
+  // legal.
   const void* prefetch = nullptr;
   std::size_t prefetch_every = 0;  // 0: none
 };

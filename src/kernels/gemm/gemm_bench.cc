@@ -45,9 +45,11 @@ double peak_of(const KernelRow& row) {
 
 struct Problem {
   Problem(const KernelRow& row, std::size_t depth)
-      : k(depth), size(row.types == Types::f32 ? 4 : 1),
+      : k(depth),
+        size(row.types == Types::f32 ? 4 : 1),
         layout(row.types == Types::f32 ? Layout::panels16_f32 : Layout::panels16x4_s8),
-        a(row.block_m * k * size, Edge::back), b(packed_bytes(layout, k, row.block_n), Edge::back),
+        a(row.block_m * k * size, Edge::back),
+        b(packed_bytes(layout, k, row.block_n), Edge::back),
         out(row.block_m * row.block_n, Edge::back) {
     for (auto* bytes : {&a, &b}) {
       for (std::size_t i = 0; i < bytes->size(); i += size) {
@@ -108,7 +110,8 @@ void run_block(benchmark::State& state, const KernelRow& row) {
   const double peak = peak_of(row);
   const double start = cpu_seconds();
   for (auto _ : state) row.kernel(p.args);
-  const double operations = 2.0 * static_cast<double>(row.block_m * row.block_n * p.k) * static_cast<double>(state.iterations());
+  const double operations =
+      2.0 * static_cast<double>(row.block_m * row.block_n * p.k) * static_cast<double>(state.iterations());
   const double rate = operations / (cpu_seconds() - start);
   state.counters["GOPS"] = rate / 1e9;
   if (peak > 0) state.counters["share"] = rate / peak;
@@ -117,7 +120,10 @@ void run_block(benchmark::State& state, const KernelRow& row) {
 const bool registered = [] {
   for (std::size_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernels[i];
-    benchmark::RegisterBenchmark(row.name, [&row](benchmark::State& state) { run_block(state, row); })->Arg(64)->Arg(384)->Arg(768);
+    benchmark::RegisterBenchmark(row.name, [&row](benchmark::State& state) { run_block(state, row); })
+        ->Arg(64)
+        ->Arg(384)
+        ->Arg(768);
   }
   return true;
 }();

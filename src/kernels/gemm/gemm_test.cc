@@ -43,7 +43,8 @@ void run_blocks(const KernelRow& row, const Case& c, Args whole, std::size_t ope
         args.out = static_cast<char*>(whole.out) + (i * whole.out_pitch + j) * 4;
         args.row = i;
         args.column = j;
-        args.prefetch = c.m % 3 == 0 ? nullptr : static_cast<const char*>(args.b) + 4096;  // often beyond the guard page
+        args.prefetch =
+            c.m % 3 == 0 ? nullptr : static_cast<const char*>(args.b) + 4096;  // often beyond the guard page
         args.prefetch_every = c.m % 3;
         row.kernel(args);
       }
@@ -62,13 +63,20 @@ class GemmKernel : public testing::TestWithParam<std::size_t> {
 
 double reference_unary(Unary unary, double x) {
   switch (unary) {
-    case Unary::none: return x;
-    case Unary::relu: return x < 0 ? 0 : x;
-    case Unary::gelu_erf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Unary::gelu_tanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Unary::silu: return x / (1 + std::exp(-x));
-    case Unary::sigmoid: return 1 / (1 + std::exp(-x));
-    case Unary::tanh: return std::tanh(x);
+    case Unary::none:
+      return x;
+    case Unary::relu:
+      return x < 0 ? 0 : x;
+    case Unary::gelu_erf:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Unary::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Unary::silu:
+      return x / (1 + std::exp(-x));
+    case Unary::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Unary::tanh:
+      return std::tanh(x);
   }
   return x;
 }
@@ -79,7 +87,9 @@ constexpr Unary kUnaries[] = {Unary::none, Unary::relu,    Unary::gelu_erf, Unar
 // What random cases vary; buffers are as long as the problem, to the element.
 struct FloatEpilogue {
   FloatEpilogue(const Case& c, std::size_t choice)
-      : row_scale(c.m, c.edge), column_scale(c.n, c.edge), bias(c.n, c.edge),
+      : row_scale(c.m, c.edge),
+        column_scale(c.n, c.edge),
+        bias(c.n, c.edge),
         residual((c.m - 1) * (c.n + c.pitch_extra) + c.n, c.edge) {
     for (auto* values : {&row_scale, &column_scale, &bias, &residual}) {
       for (std::size_t i = 0; i < values->size(); ++i) (*values)[i] = random_float();
@@ -100,7 +110,8 @@ struct FloatEpilogue {
   }
   double scale(std::size_t i, std::size_t j) const {
     if (!spec.scaled) return 1;
-    return (spec.row_scale != nullptr ? row_scale[i] : spec.scale) * (spec.column_scale != nullptr ? column_scale[j] : 1.0f);
+    return (spec.row_scale != nullptr ? row_scale[i] : spec.scale) *
+           (spec.column_scale != nullptr ? column_scale[j] : 1.0f);
   }
   // The epilogue of an accumulator whose error is at most `error`, in double; adds what rounding may do to `error`.
   double apply(double acc, std::size_t i, std::size_t j, double& error) const {
@@ -157,7 +168,8 @@ void check_f32(const KernelRow& row, const Case& c, std::size_t choice) {
       const double expected = epilogue.apply(sum, i, j, error);
       ASSERT_NEAR(out[i * out_pitch + j], expected, error) << "at " << i << ", " << j;
     }
-    for (std::size_t j = c.n; i + 1 < c.m && j < out_pitch; ++j) ASSERT_EQ(out[i * out_pitch + j], 1234.5f) << "pad of row " << i;
+    for (std::size_t j = c.n; i + 1 < c.m && j < out_pitch; ++j)
+      ASSERT_EQ(out[i * out_pitch + j], 1234.5f) << "pad of row " << i;
   }
   EXPECT_TRUE(out.surroundings_intact() && a.surroundings_intact() && b.surroundings_intact());
 }
@@ -165,9 +177,16 @@ void check_f32(const KernelRow& row, const Case& c, std::size_t choice) {
 // The operands of an integer case: the extremes are common, zero points per tensor or per row and column.
 struct IntegerCase {
   IntegerCase(const Case& c, std::size_t choice)
-      : a((c.m - 1) * (c.k + c.pitch_extra) + c.k, c.edge), b(packed_bytes(Layout::panels16x4_s8, c.k, c.n), c.edge),
-        partial((c.m - 1) * (c.n + c.pitch_extra) + c.n, c.edge), out(partial.size(), c.edge), column_sum(c.n, c.edge),
-        column_zero(c.n, c.edge), row_zero(c.m, c.edge), row_term(c.m, c.edge), weights(c.k * c.n), floats(c, choice),
+      : a((c.m - 1) * (c.k + c.pitch_extra) + c.k, c.edge),
+        b(packed_bytes(Layout::panels16x4_s8, c.k, c.n), c.edge),
+        partial((c.m - 1) * (c.n + c.pitch_extra) + c.n, c.edge),
+        out(partial.size(), c.edge),
+        column_sum(c.n, c.edge),
+        column_zero(c.n, c.edge),
+        row_zero(c.m, c.edge),
+        row_term(c.m, c.edge),
+        weights(c.k * c.n),
+        floats(c, choice),
         unsigned_weights(choice % 2 == 1) {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] = random_byte();
     for (auto& w : weights) w = random_byte();
@@ -199,7 +218,8 @@ struct IntegerCase {
     for (std::size_t k = 0; k < c.k; ++k) {
       const std::uint8_t raw = weights[k * c.n + j];
       const int w = unsigned_weights ? raw - 128 : static_cast<std::int8_t>(raw);
-      sum += (a[i * (c.k + c.pitch_extra) + k] - zero_of(i)) * (w - (floats.spec.column_zero != nullptr ? column_zero[j] : 0));
+      sum += (a[i * (c.k + c.pitch_extra) + k] - zero_of(i)) *
+             (w - (floats.spec.column_zero != nullptr ? column_zero[j] : 0));
     }
     return sum;
   }
@@ -252,7 +272,8 @@ void check_u8s8(const KernelRow& row, const Case& c, std::size_t choice) {
         if (testing::Test::HasFatalFailure()) return;
       }
     }
-    for (std::size_t j = c.n; i + 1 < c.m && j < out_pitch; ++j) ASSERT_EQ(x.out[i * out_pitch + j], 0x12345678) << "pad of row " << i;
+    for (std::size_t j = c.n; i + 1 < c.m && j < out_pitch; ++j)
+      ASSERT_EQ(x.out[i * out_pitch + j], 0x12345678) << "pad of row " << i;
   }
   EXPECT_TRUE(x.out.surroundings_intact() && x.partial.surroundings_intact() && x.a.surroundings_intact());
 }
@@ -277,8 +298,8 @@ TEST_P(GemmKernel, AllRemainders) {
 
 TEST_P(GemmKernel, RandomShapesPitchesAndSplits) {
   for (std::size_t choice = 0; choice < 150; ++choice) {
-    const Case c{random_size(1, 66),  random_size(1, 70), random_size(1, 200), random_size(0, 19),
-                 random_size(1, 4), choice % 2 == 0 ? Edge::front : Edge::back};
+    const Case c{random_size(1, 66), random_size(1, 70), random_size(1, 200),
+                 random_size(0, 19), random_size(1, 4),  choice % 2 == 0 ? Edge::front : Edge::back};
     check(row(), c, choice);
     if (HasFatalFailure()) return;
   }

@@ -1,4 +1,5 @@
-// What the contract says of values: accuracy of the unary functions, NaN and infinity, equal bits whatever the blocking.
+// What the contract says of values: accuracy of the unary functions, NaN and infinity, equal bits whatever the
+// blocking.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,12 +62,13 @@ struct Function {
   bool relative_to_x;  // the error allowed is 4 eps of |x|, else of |result|
 };
 const Function kFunctions[] = {
-  {Unary::relu, [](double x) { return x < 0 ? 0 : x; }, false},
-  {Unary::gelu_erf, [](double x) { return 0.5 * x * std::erfc(-x * M_SQRT1_2); }, true},
-  {Unary::gelu_tanh, [](double x) { return x / (1 + std::exp(-2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }, true},
-  {Unary::silu, [](double x) { return x / (1 + std::exp(-x)); }, true},
-  {Unary::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, false},
-  {Unary::tanh, [](double x) { return std::tanh(x); }, false},
+    {Unary::relu, [](double x) { return x < 0 ? 0 : x; }, false},
+    {Unary::gelu_erf, [](double x) { return 0.5 * x * std::erfc(-x * M_SQRT1_2); }, true},
+    {Unary::gelu_tanh,
+     [](double x) { return x / (1 + std::exp(-2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }, true},
+    {Unary::silu, [](double x) { return x / (1 + std::exp(-x)); }, true},
+    {Unary::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, false},
+    {Unary::tanh, [](double x) { return std::tanh(x); }, false},
 };
 
 TEST_P(GemmF32Values, FunctionsAreAccurate) {
@@ -84,8 +86,8 @@ TEST_P(GemmF32Values, FunctionsAreAccurate) {
       const double unit = std::max(std::abs(f.relative_to_x ? static_cast<double>(xs[i]) : expected),
                                    static_cast<double>(std::numeric_limits<float>::min()));
       const double error = std::abs(got[i] - expected) / unit;
-      ASSERT_LE(error, 4 * std::numeric_limits<float>::epsilon()) << "function " << static_cast<int>(f.unary) << " at " << xs[i] << ": " << got[i]
-                             << ", expected " << expected;
+      ASSERT_LE(error, 4 * std::numeric_limits<float>::epsilon())
+          << "function " << static_cast<int>(f.unary) << " at " << xs[i] << ": " << got[i] << ", expected " << expected;
       worst = std::max(worst, error);
     }
     RecordProperty("worst_" + std::to_string(static_cast<int>(f.unary)), std::to_string(worst));
@@ -164,13 +166,15 @@ TEST_P(GemmF32Values, BitsDependOnNeitherBlockingNorFmaLevel) {
   Guarded<float> b(packed_bytes(Layout::panels16_f32, kK, kN) / sizeof(float), Edge::back);
   pack_f32({w.data(), kK, kN, kN, 1}, 0, panel_count(kN), b.data());
   const std::vector<float> whole = multiply(row(), a, b.data(), kM, kN, kK, kK);
-  for (const std::size_t range : {1, 7, 64, 200}) EXPECT_EQ(multiply(row(), a, b.data(), kM, kN, kK, range), whole) << range;
+  for (const std::size_t range : {1, 7, 64, 200})
+    EXPECT_EQ(multiply(row(), a, b.data(), kM, kN, kK, range), whole) << range;
   const std::string_view isa = row().isa;
   if (isa != "avx2" && isa != "avx512") return;
   std::vector<float> fused(kM * kN);
   for (std::size_t i = 0; i < kM; ++i) {
     for (std::size_t j = 0; j < kN; ++j) {
-      for (std::size_t k = 0; k < kK; ++k) fused[i * kN + j] = std::fma(a[i * kK + k], w[k * kN + j], fused[i * kN + j]);
+      for (std::size_t k = 0; k < kK; ++k)
+        fused[i * kN + j] = std::fma(a[i * kK + k], w[k * kN + j], fused[i * kN + j]);
     }
   }
   EXPECT_EQ(fused, whole);
@@ -192,7 +196,8 @@ TEST(GemmPack, F32PlacesEveryElementAndZeroes) {
       const std::size_t size = packed_bytes(Layout::panels16_f32, k, n) / sizeof(float);
       for (const bool transposed : {false, true}) {
         Guarded<float> packed(size, Edge::back);
-        const PackSource source = transposed ? PackSource{by_columns.data(), k, n, 1, k} : PackSource{by_rows.data(), k, n, n, 1};
+        const PackSource source =
+            transposed ? PackSource{by_columns.data(), k, n, 1, k} : PackSource{by_rows.data(), k, n, n, 1};
         pack_f32(source, 0, panel_count(n), packed.data());
         for (std::size_t i = 0; i < k; ++i) {
           for (std::size_t j = 0; j < round_up(n, 16); ++j) {
@@ -216,7 +221,8 @@ TEST(GemmPack, S8PlacesEveryElementAndSums) {
         for (const bool transposed : {false, true}) {
           Guarded<std::int8_t> packed(packed_bytes(Layout::panels16x4_s8, k, n), Edge::back);
           Guarded<std::int32_t> sums(n, Edge::back);
-          const PackSource source = transposed ? PackSource{by_columns.data(), k, n, 1, k} : PackSource{by_rows.data(), k, n, n, 1};
+          const PackSource source =
+              transposed ? PackSource{by_columns.data(), k, n, 1, k} : PackSource{by_rows.data(), k, n, n, 1};
           pack_s8(source, flip, 0, panel_count(n), packed.data(), sums.data());
           std::vector<std::int32_t> expected_sums(round_up(n, 16));
           for (std::size_t i = 0; i < round_up(k, 64); ++i) {
@@ -227,7 +233,8 @@ TEST(GemmPack, S8PlacesEveryElementAndSums) {
                 expected = flip ? raw - 128 : static_cast<std::int8_t>(raw);
               }
               expected_sums[j] += expected;
-              ASSERT_EQ(packed[j / 16 * panel_elements(Layout::panels16x4_s8, k) + i / 4 * 64 + j % 16 * 4 + i % 4], expected);
+              ASSERT_EQ(packed[j / 16 * panel_elements(Layout::panels16x4_s8, k) + i / 4 * 64 + j % 16 * 4 + i % 4],
+                        expected);
             }
           }
           for (std::size_t j = 0; j < n; ++j) ASSERT_EQ(sums[j], expected_sums[j]);

@@ -18,8 +18,8 @@ struct PackSource {
 void pack_f32(const PackSource& source, std::size_t panel_begin, std::size_t panel_end, float* packed);
 
 // The same for 8-bit weights. flip: the source is u8, and 128 is subtracted from each (xor 0x80).
-// column_sums[j], j < n: the sum over k of the *packed* value (after the flip), written for the columns of these panels;
-// may be null.
+// column_sums[j], j < n: the sum over k of the *packed* value (after the flip), written for the columns of these
+// panels; may be null.
 void pack_s8(const PackSource& source, bool flip, std::size_t panel_begin, std::size_t panel_end, std::int8_t* packed,
              std::int32_t* column_sums);
 

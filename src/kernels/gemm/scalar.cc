@@ -10,17 +10,26 @@ namespace {
 
 double apply_wide(Unary unary, double x) {
   switch (unary) {
-    case Unary::none: return x;
-    case Unary::relu: return x < 0 ? 0 : x;
-    case Unary::gelu_erf: return 0.5 * x * (1 + std::erf(x * 0.70710678118654752));
-    case Unary::gelu_tanh: return x / (1 + std::exp(-1.5957691216057308 * x * (1 + 0.044715 * x * x)));
-    case Unary::silu: return x / (1 + std::exp(-x));
-    case Unary::sigmoid: return 1 / (1 + std::exp(-x));
-    case Unary::tanh: return std::tanh(x);
+    case Unary::none:
+      return x;
+    case Unary::relu:
+      return x < 0 ? 0 : x;
+    case Unary::gelu_erf:
+      return 0.5 * x * (1 + std::erf(x * 0.70710678118654752));
+    case Unary::gelu_tanh:
+      return x / (1 + std::exp(-1.5957691216057308 * x * (1 + 0.044715 * x * x)));
+    case Unary::silu:
+      return x / (1 + std::exp(-x));
+    case Unary::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Unary::tanh:
+      return std::tanh(x);
   }
   return x;
 }
-float apply(Unary unary, float x) { return static_cast<float>(apply_wide(unary, x)); }
+float apply(Unary unary, float x) {
+  return static_cast<float>(apply_wide(unary, x));
+}
 
 void finish(const Args& g, std::size_t i, std::size_t j, float x) {
   const Epilogue& e = *g.epilogue;
@@ -83,7 +92,7 @@ void gemm_u8s8i32_4x16x4_1x16x4_scalar(const Args& args) {
       std::uint32_t sum = args.load_partial ? static_cast<std::uint32_t>(partial[i * args.partial_pitch + j]) : 0u;
       for (std::size_t k = 0; k < args.k; ++k) {
         const int product =
-          a[i * args.a_pitch + k] * column[k / kInt8KGroup * (kInt8KGroup * kPanelWidth) + k % kInt8KGroup];
+            a[i * args.a_pitch + k] * column[k / kInt8KGroup * (kInt8KGroup * kPanelWidth) + k % kInt8KGroup];
         sum += static_cast<std::uint32_t>(product);
       }
       if (args.epilogue != nullptr) {

@@ -54,6 +54,8 @@ struct Maddwd256 {
 
 }  // namespace
 
-void gemm_u8s8i32_3x16x4_1x16x4_avx2(const Args& args) { s8_block<Maddwd256>(args); }
+void gemm_u8s8i32_3x16x4_1x16x4_avx2(const Args& args) {
+  s8_block<Maddwd256>(args);
+}
 
 }  // namespace intaglio::kernels::gemm

@@ -7,6 +7,8 @@
 
 namespace intaglio::kernels::gemm {
 
-void gemm_f32_6x64x1_1x16x1_avx512(const Args& args) { f32_block<math::V512, 6, 4>(args); }
+void gemm_f32_6x64x1_1x16x1_avx512(const Args& args) {
+  f32_block<math::V512, 6, 4>(args);
+}
 
 }  // namespace intaglio::kernels::gemm

@@ -46,6 +46,8 @@ struct Vnni512 {
 
 }  // namespace
 
-void gemm_u8s8i32_6x64x4_1x16x4_avx512_vnni(const Args& args) { s8_block<Vnni512>(args); }
+void gemm_u8s8i32_6x64x4_1x16x4_avx512_vnni(const Args& args) {
+  s8_block<Vnni512>(args);
+}
 
 }  // namespace intaglio::kernels::gemm

@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::gemm {
 
-void gemm_f32_3x16x1_1x16x1_sse42(const Args& args) { f32_block<math::V128, 3, 1>(args); }
+void gemm_f32_3x16x1_1x16x1_sse42(const Args& args) {
+  f32_block<math::V128, 3, 1>(args);
+}
 
 }  // namespace intaglio::kernels::gemm

@@ -1,13 +1,16 @@
-// Contract of the probes: what one core of this machine can do at most. The kernels hold no clock: the caller times them.
+// Contract of the probes: what one core of this machine can do at most. The kernels hold no clock: the caller times
+// them.
 //
-// Compute probes run `iterations` rounds of independent multiply-add chains in registers, on live (non-zero, normal) data;
-// one round does `operations` arithmetic operations (a multiply-add counts two). Enough chains to hide the latency of
-// every known core at that vector length. `sink` receives the sums, `kSinkBytes`, so that nothing is optimised away.
+// Compute probes run `iterations` rounds of independent multiply-add chains in registers, on live (non-zero, normal)
+// data; one round does `operations` arithmetic operations (a multiply-add counts two). Enough chains to hide the
+// latency of every known core at that vector length. `sink` receives the sums, `kSinkBytes`, so that nothing is
+// optimised away.
 //   fma_f32    x = x * a + b      f32; levels without FMA: a multiply and an add
 //   dot_u8s8   vpdpbusd           u8 x s8 -> i32
 //
-// Read probes load every byte of [data, data + bytes) once, in order, and return a mix of it. data aligned to 64, bytes a
-// multiple of 1024. Called on 16 KiB again and again this is L1's bandwidth, on ever larger buffers L2's, L3's, memory's.
+// Read probes load every byte of [data, data + bytes) once, in order, and return a mix of it. data aligned to 64, bytes
+// a multiple of 1024. Called on 16 KiB again and again this is L1's bandwidth, on ever larger buffers L2's, L3's,
+// memory's.
 #pragma once
 
 #include "base/pod.h"

@@ -14,7 +14,8 @@ void run_compute(benchmark::State& state, const ComputeRow& row) {
   constexpr std::size_t kIterations = 10000;
   alignas(64) unsigned char sink[kSinkBytes];
   for (auto _ : state) row.kernel(kIterations, sink);
-  state.counters["GOPS"] = benchmark::Counter(row.operations * kIterations / 1e9, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GOPS"] =
+      benchmark::Counter(row.operations * kIterations / 1e9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void run_read(benchmark::State& state, const ReadRow& row) {
@@ -34,7 +35,11 @@ const bool registered = [] {
   for (std::size_t i = 0; i < kReadProbeCount; ++i) {
     const ReadRow& row = kReadProbes[i];
     benchmark::RegisterBenchmark(row.name, [&row](benchmark::State& state) { run_read(state, row); })
-      ->ArgName("KiB")->Arg(16)->Arg(512)->Arg(8 * 1024)->Arg(256 * 1024);
+        ->ArgName("KiB")
+        ->Arg(16)
+        ->Arg(512)
+        ->Arg(8 * 1024)
+        ->Arg(256 * 1024);
   }
   return true;
 }();

@@ -26,7 +26,7 @@ extern const ReadRow kReadProbes[];
 extern const std::size_t kReadProbeCount;
 
 #define INTAGLIO_PROBE_COMPUTE(name, isa, quantity, operations) void name(std::size_t iterations, void* sink);
-#define INTAGLIO_PROBE_READ(name, isa) std::uint64_t name(const void* data, std::size_t bytes);
+#define INTAGLIO_PROBE_READ(name, isa)                          std::uint64_t name(const void* data, std::size_t bytes);
 #include "kernels/probe/kernels.inc"
 #undef INTAGLIO_PROBE_COMPUTE
 #undef INTAGLIO_PROBE_READ

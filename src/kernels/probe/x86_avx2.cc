@@ -41,8 +41,14 @@ struct Read {
 
 }  // namespace
 
-void fma_f32_12x8_1x8_avx2(std::size_t iterations, void* sink) { compute<Fma>(iterations, sink); }
-void dot_u8s8_12x32_1x32_avx2(std::size_t iterations, void* sink) { compute<Dot>(iterations, sink); }
-std::uint64_t read_u8_1x128_1x32_avx2(const void* data, std::size_t bytes) { return read<Read>(data, bytes); }
+void fma_f32_12x8_1x8_avx2(std::size_t iterations, void* sink) {
+  compute<Fma>(iterations, sink);
+}
+void dot_u8s8_12x32_1x32_avx2(std::size_t iterations, void* sink) {
+  compute<Dot>(iterations, sink);
+}
+std::uint64_t read_u8_1x128_1x32_avx2(const void* data, std::size_t bytes) {
+  return read<Read>(data, bytes);
+}
 
 }  // namespace intaglio::kernels::probe

@@ -28,7 +28,11 @@ struct Read {
 
 }  // namespace
 
-void fma_f32_24x16_1x16_avx512(std::size_t iterations, void* sink) { compute<Fma>(iterations, sink); }
-std::uint64_t read_u8_1x256_1x64_avx512(const void* data, std::size_t bytes) { return read<Read>(data, bytes); }
+void fma_f32_24x16_1x16_avx512(std::size_t iterations, void* sink) {
+  compute<Fma>(iterations, sink);
+}
+std::uint64_t read_u8_1x256_1x64_avx512(const void* data, std::size_t bytes) {
+  return read<Read>(data, bytes);
+}
 
 }  // namespace intaglio::kernels::probe

@@ -16,6 +16,8 @@ struct Dot {
 
 }  // namespace
 
-void dot_u8s8_24x64_1x64_avx512_vnni(std::size_t iterations, void* sink) { compute<Dot>(iterations, sink); }
+void dot_u8s8_24x64_1x64_avx512_vnni(std::size_t iterations, void* sink) {
+  compute<Dot>(iterations, sink);
+}
 
 }  // namespace intaglio::kernels::probe

@@ -26,7 +26,11 @@ struct Read {
 
 }  // namespace
 
-void fma_f32_12x4_1x4_sse42(std::size_t iterations, void* sink) { compute<Fma>(iterations, sink); }
-std::uint64_t read_u8_1x64_1x16_sse42(const void* data, std::size_t bytes) { return read<Read>(data, bytes); }
+void fma_f32_12x4_1x4_sse42(std::size_t iterations, void* sink) {
+  compute<Fma>(iterations, sink);
+}
+std::uint64_t read_u8_1x64_1x16_sse42(const void* data, std::size_t bytes) {
+  return read<Read>(data, bytes);
+}
 
 }  // namespace intaglio::kernels::probe
