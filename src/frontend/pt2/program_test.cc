@@ -104,9 +104,14 @@ TEST(Program, NodesAreLimited) {
   writer.node("torch.ops.aten.relu.default", {{"self", ProgramWriter::t("x")}}, "a");
   writer.node("torch.ops.aten.relu.default", {{"self", ProgramWriter::t("x")}}, "b");
   const std::string json = writer.json();
-  EXPECT_TRUE(parse_program(bytes_of(json), {.max_nodes = 2}));
-  EXPECT_FALSE(parse_program(bytes_of(json), {.max_nodes = 1}));
-  EXPECT_FALSE(parse_program(bytes_of(json), {.max_string = 5}));
+  ImportOptions options;
+  options.max_nodes = 2;
+  EXPECT_TRUE(parse_program(bytes_of(json), options));
+  options.max_nodes = 1;
+  EXPECT_FALSE(parse_program(bytes_of(json), options));
+  ImportOptions short_strings;
+  short_strings.max_string = 5;
+  EXPECT_FALSE(parse_program(bytes_of(json), short_strings));
 }
 
 TEST(Srepr, Expressions) {

@@ -138,14 +138,13 @@ Status read_zip64_extra(const Bytes& file, std::uint64_t at, std::uint64_t lengt
 
 bool safe_name(std::string_view name) {
   if (name.empty() || name.front() == '/' || name.find('\\') != name.npos || name.find('\0') != name.npos) return false;
-  while (!name.empty()) {
+  for (;;) {
     const std::size_t slash = name.find('/');
     const std::string_view part = name.substr(0, slash);
     if (part.empty() || part == "." || part == "..") return false;
-    if (slash == name.npos) break;
+    if (slash == name.npos) return true;
     name.remove_prefix(slash + 1);
   }
-  return true;
 }
 
 Result<Row> read_row(const Bytes& file, std::uint64_t at, std::uint64_t end) {
