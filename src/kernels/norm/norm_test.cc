@@ -1,0 +1,69 @@
+// Every row of the table against double: all lengths near the vector lengths, optional operands, guard pages, aliasing.
+#include "kernels/norm/norm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/gemm/gemm_test_util.h"
+#include "kernels/norm/table.h"
+
+namespace intaglio::kernels::norm {
+namespace {
+
+using gemm::Edge;
+using gemm::Guarded;
+
+class NormRows : public testing::TestWithParam<std::size_t> {
+ protected:
+  void SetUp() override {
+    if (!gemm::machine_has(row().isa)) GTEST_SKIP() << row().name << ": this machine has no " << row().isa;
+  }
+  const KernelRow& row() const { return kKernels[GetParam()]; }
+};
+
+void check(const KernelRow& row, std::size_t n, int options, bool in_place) {
+  const Edge edge = n % 2 == 0 ? Edge::back : Edge::front;
+  Guarded<float> x(n, edge), r(n, edge), gamma(n, edge), beta(n, edge), out(n, edge);
+  for (Guarded<float>* each : {&x, &r, &gamma, &beta}) {
+    for (std::size_t i = 0; i < n; ++i) (*each)[i] = gemm::random_float(-3, 5);
+  }
+  Args args;
+  args.kind = (options & 1) != 0 ? Kind::rms : Kind::layer;
+  args.source = x.data();
+  args.residual = (options & 2) != 0 ? r.data() : nullptr;
+  args.gamma = (options & 4) != 0 ? gamma.data() : nullptr;
+  args.beta = (options & 8) != 0 ? beta.data() : nullptr;
+  args.n = n;
+  args.epsilon = 1e-5f;
+  const auto value = [&](std::size_t i) { return args.residual != nullptr ? x[i] + r[i] : x[i]; };
+  double mean = 0, squares = 0;
+  for (std::size_t i = 0; i < n && args.kind == Kind::layer; ++i) mean += value(i) / static_cast<double>(n);
+  for (std::size_t i = 0; i < n; ++i) squares += (value(i) - mean) * (value(i) - mean) / static_cast<double>(n);
+  std::vector<double> expected(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    expected[i] = (value(i) - mean) / std::sqrt(squares + 1e-5) * (args.gamma != nullptr ? gamma[i] : 1) + (args.beta != nullptr ? beta[i] : 0);
+  }
+  Guarded<float>& y = !in_place ? out : args.residual != nullptr ? r : x;
+  args.out = y.data();
+  row.kernel(args);
+  ASSERT_TRUE(x.surroundings_intact() && r.surroundings_intact() && out.surroundings_intact()) << n;
+  for (std::size_t i = 0; i < n; ++i) {
+    ASSERT_NEAR(y[i], expected[i], 4e-6 * std::max(1.0, std::abs(expected[i]))) << i << " of " << n << " options " << options;
+  }
+}
+
+TEST_P(NormRows, EveryLengthAndOption) {
+  for (std::size_t n = 0; n < 150; n += n < 70 ? 1 : 17) {
+    for (int options = 0; options < 16; ++options) check(row(), n, options, (n + static_cast<std::size_t>(options)) % 3 == 0);
+  }
+  check(row(), 768, 14, true);
+  check(row(), 1025, 15, false);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, NormRows, testing::Range(std::size_t{0}, kKernelCount),
+                         [](const auto& each) { return std::string(kKernels[each.param].name); });
+
+}  // namespace
+}  // namespace intaglio::kernels::norm
