@@ -3,6 +3,8 @@
 // Before:  %y = transpose(%x) that only moves dims of 1   After:  %y = reshape(%x)
 // Before:  %a = expand(%x);  %y = expand(%a)              After:  %y = expand(%x)
 // Before:  %y = add(%a, expand(%x)) where broadcasting does the same   After:  %y = add(%a, %x)
+// Before:  %a = reshape(%x) {[b*h, s, d]};  %b = transpose(%a) {[0, 2, 1]};  %y = reshape(%b) {[b, h, d, s]}
+// After:   %y = transpose(%x) {[0, 1, 3, 2]}
 // Before:  %a = cast(%x) {wider}; %y = cast(%a)           After:  %y = cast(%x), if the first cast loses nothing
 #include <algorithm>
 
@@ -37,6 +39,21 @@ bool moves_only_ones(const ir::Node& transpose) {
   return true;
 }
 
+// x, if `reshape` is the last of reshape, transpose of the last two dims, reshape, where the reshapes only merge and split the
+// dims before those two.
+ir::Value* swapped_through_reshapes(const ir::Node& reshape) {
+  const ir::Node* transpose = made_by(reshape.input(0), ir::Op::transpose);
+  if (transpose == nullptr || transpose->attrs().ints("perm") != ir::Ints{0, 2, 1}) return nullptr;
+  const ir::Node* merge = made_by(transpose->input(0), ir::Op::reshape);
+  if (merge == nullptr || merge->input(0)->rank() < 3) return nullptr;
+  const Dims& merged = merge->output()->shape();
+  Dims wanted = merge->input(0)->shape();
+  const std::size_t rank = wanted.size();
+  if (wanted[rank - 2] != merged[1] || wanted[rank - 1] != merged[2]) return nullptr;
+  std::swap(wanted[rank - 2], wanted[rank - 1]);
+  return wanted == reshape.output()->shape() ? merge->input(0) : nullptr;
+}
+
 // What the node should become, or an empty spec (op input list empty).
 std::optional<ir::NodeSpec> merged(const ir::Node& node) {
   ir::Value* x = node.input(0);
@@ -46,6 +63,12 @@ std::optional<ir::NodeSpec> merged(const ir::Node& node) {
   switch (node.op()) {
     case ir::Op::reshape:
       if (const ir::Node* inner = made_by(x, ir::Op::reshape)) return with(ir::Op::reshape, inner->input(0), node.attrs());
+      if (ir::Value* source = swapped_through_reshapes(node)) {
+        ir::Ints perm;
+        for (int i = 0; i < source->rank(); ++i) perm.push_back(i);
+        std::swap(perm[perm.size() - 2], perm[perm.size() - 1]);
+        return with(ir::Op::transpose, source, {{"perm", perm}});
+      }
       return std::nullopt;
     case ir::Op::expand:
       if (const ir::Node* inner = made_by(x, ir::Op::expand)) return with(ir::Op::expand, inner->input(0), node.attrs());
