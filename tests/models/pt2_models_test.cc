@@ -26,10 +26,19 @@ std::vector<Case> cases() {
   std::vector<Case> all;
   for (const char* model : {"bert-2", "bert-2-eager", "bert-2-nomask", "bert-large-2", "distilbert-2", "roberta-2", "minilm"}) {
     for (const char* level : {"training", "inference", "core"}) {
-      for (const char* folder : {"b3_s7", "b1_s32_pad"}) all.push_back({model, level, folder});
+      all.push_back({model, level, "b3_s7"});
     }
+    all.push_back({model, "inference", "b1_s32_pad"});
   }
   return all;
+}
+
+std::string legal_name(const ::testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.model + "_" + info.param.level + "_" + info.param.folder;
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return name;
 }
 
 class Pt2ModelsSlow : public ::testing::TestWithParam<Case> {};
@@ -60,17 +69,12 @@ TEST_P(Pt2ModelsSlow, AgreesWithPyTorchInDouble) {
     ASSERT_EQ((*outputs)[i].shape, want.shape) << name;
     double worst = 0;
     for (std::int64_t k = 0; k < want.element_count(); ++k) worst = std::max(worst, std::abs((*outputs)[i].as_double(k) - want.as_double(k)));
-    EXPECT_LE(worst, 1e-9) << name;
+    // The core form scales queries and keys by sqrt(scale) each, a constant that is rounded to f32 in the program.
+    EXPECT_LE(worst, given.level == "core" ? 1e-7 : 1e-9) << name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Pt2ModelsSlow, ::testing::ValuesIn(cases()), [](const auto& info) {
-  std::string name = info.param.model + "_" + info.param.level + "_" + info.param.folder;
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-  }
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, Pt2ModelsSlow, ::testing::ValuesIn(cases()), legal_name);
 
 }  // namespace
 }  // namespace intaglio
