@@ -16,6 +16,9 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kPage = 4096;
 // From here zeroed bytes come from fresh pages of the kernel instead of a memset.
 constexpr std::size_t kZeroedByMapping = std::size_t{1} << 20;
+// From here all bytes are mapped, as malloc would do, but a size that nobody can give is a null pointer even where a
+// checking malloc would abort.
+constexpr std::size_t kAlwaysMapped = std::size_t{256} << 20;
 
 std::atomic<std::size_t> g_allocations{0};
 std::atomic<std::size_t> g_live{0};
@@ -68,7 +71,7 @@ Bytes obtain(std::size_t bytes, bool huge, bool zeroed) {
     if (data != nullptr) madvise(data, mapped, MADV_HUGEPAGE);  // advice: a refusal leaves plain pages
     return {data, data == nullptr ? 0 : mapped};
   }
-  if (zeroed && bytes >= kZeroedByMapping) {
+  if (bytes >= (zeroed ? kZeroedByMapping : kAlwaysMapped)) {
     const std::size_t mapped = round_up(bytes, kPage);
     std::byte* data = map_pages(mapped, kPage);
     return {data, data == nullptr ? 0 : mapped};
