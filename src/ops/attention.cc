@@ -108,7 +108,7 @@ class AttentionOp final : public PreparedOp {
 
 RunStatus AttentionOp::run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept {
   const auto& b = static_cast<const AttentionBinding&>(binding);
-  if (b.kv_heads == 0 || b.value_depth == 0) return RunStatus::ok;
+  if (b.kv_heads == 0) return RunStatus::ok;  // no element of y
   const std::int64_t items = b.items();
   const Range share = share_of(b.batch * b.kv_heads * items, 1, worker);
   for (std::int64_t unit = share.begin; unit < share.end;) {

@@ -30,6 +30,9 @@ Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, At
   dims[2] = bhsd ? s[2] : s[1];
   dims[3] = s[3];
   HeadStrides strides;
+  // An empty tensor is never read, and the product of its other dims may overflow.
+  INTAGLIO_TRY(const std::int64_t count, element_count(s));
+  if (count == 0) return strides;
   strides.batch = s[1] * s[2] * s[3];
   strides.head = bhsd ? s[2] * s[3] : s[3];
   strides.row = bhsd ? s[3] : s[2] * s[3];
@@ -44,12 +47,14 @@ Status bind_mask(const AttentionDescriptor& d, const Operand& mask, AttentionBin
   const Shape& s = mask.shape;
   if (s.size() > 4) return reject("mask", s, "rank over 4");
   INTAGLIO_CHECK(byte_count(s, mask.dtype));
+  INTAGLIO_TRY(const std::int64_t count, element_count(s));
   const std::int64_t full[4] = {b.batch, b.heads, b.queries, b.keys};
   std::int64_t step = 1;
   for (std::size_t i = 0; i < s.size(); ++i) {
     const std::size_t axis = 3 - i;
     const std::int64_t dim = s[s.size() - 1 - i];
     if (dim != 1 && dim != full[axis]) return reject("mask", s, fmt::format("does not broadcast to {}", to_string(full)));
+    if (count == 0) continue;
     b.mask_stride[axis] = dim == 1 ? 0 : step;
     step *= dim;
   }
@@ -87,9 +92,16 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
                                                          std::size_t row_granule) {
   auto b = std::make_unique<AttentionBinding>();
   INTAGLIO_CHECK(bind_operands(d, request, *b));
+  INTAGLIO_TRY(const std::int64_t results, element_count(request.outputs[0].shape));
+  if (results == 0) {
+    b->kv_heads = 0;  // nothing to run
+    b->blocking = "empty";
+    return b;
+  }
   const auto granule = static_cast<std::int64_t>(row_granule);
   const std::int64_t group = b->kv_heads == 0 ? 0 : b->heads / b->kv_heads;
-  b->direct = b->queries * group <= kDirectRows;
+  // From here on every dim is bounded by a tensor that exists: batch, heads, queries and value depth by y, keys by v.
+  b->direct = b->queries <= kDirectRows && b->queries * group <= kDirectRows;
   b->query_block = std::clamp<std::int64_t>(round_up(b->queries, granule), granule, round_up(kQueryRows, granule));
   b->query_blocks = (b->queries + b->query_block - 1) / b->query_block;
   b->key_blocks = (b->keys + kMostKeys - 1) / kMostKeys;

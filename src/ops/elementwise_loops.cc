@@ -5,8 +5,10 @@
 namespace intaglio::ops {
 namespace {
 
-// Strides of an operand along the dims of `out`.
-Result<std::vector<std::int64_t>> strides_along(std::span<const std::int64_t> out, const Shape& shape, std::size_t index) {
+// Strides of an operand along the dims of `out`. Of an empty result nothing is read, and the other dims may be so large
+// that their product overflows: its strides mean nothing.
+Result<std::vector<std::int64_t>> strides_along(std::span<const std::int64_t> out, const Shape& shape, std::size_t index,
+                                                bool empty) {
   if (shape.size() > out.size()) {
     return fail(ErrorCode::usage, fmt::format("operand {} has shape {}, which does not broadcast to {}", index,
                                               to_string(shape), to_string(out)));
@@ -20,7 +22,7 @@ Result<std::vector<std::int64_t>> strides_along(std::span<const std::int64_t> ou
                                                 to_string(shape), to_string(out)));
     }
     strides[d + shift] = shape[d] == 1 ? 0 : step;
-    step *= shape[d] == 0 ? 1 : shape[d];
+    if (!empty) step *= shape[d];
   }
   return strides;
 }
@@ -33,10 +35,15 @@ Result<BroadcastLoops> broadcast_loops(std::span<const std::int64_t> out, std::s
   std::vector<std::vector<std::int64_t>> all;
   for (std::size_t i = 0; i < operands.size(); ++i) {
     INTAGLIO_CHECK(element_count(operands[i]));
-    INTAGLIO_TRY(auto strides, strides_along(out, operands[i], i));
+    INTAGLIO_TRY(auto strides, strides_along(out, operands[i], i, loops.total == 0));
     all.push_back(std::move(strides));
   }
   loops.strides.resize(operands.size());
+  if (loops.total == 0) {
+    loops.dims = {0};
+    for (auto& strides : loops.strides) strides = {0};
+    return loops;
+  }
   for (std::size_t d = 0; d < out.size(); ++d) {
     if (out[d] == 1) continue;
     bool merges = !loops.dims.empty();
@@ -54,10 +61,6 @@ Result<BroadcastLoops> broadcast_loops(std::span<const std::int64_t> out, std::s
   if (loops.dims.empty()) {
     loops.dims.push_back(1);
     for (auto& strides : loops.strides) strides.push_back(0);
-  }
-  if (loops.total == 0) {
-    loops.dims = {0};
-    for (auto& strides : loops.strides) strides = {0};
   }
   return loops;
 }

@@ -110,7 +110,7 @@ Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) 
       scratch += padded(b->n * sizeof(float));
     }
   }
-  b->thread_scratch_bytes = scratch;
+  b->thread_scratch_bytes = b->rows == 0 || n == 0 ? 0 : scratch;
   b->blocking = fmt::format("{} rows of {}", b->rows, b->n);
   b->flops = 8.0 * static_cast<double>(b->rows) * static_cast<double>(b->n);
   b->bytes = (d_.residual ? 3.0 : 2.0) * static_cast<double>(b->rows) * static_cast<double>(b->n) * static_cast<double>(size_of(d_.dtype));

@@ -67,7 +67,7 @@ Result<std::unique_ptr<const Binding>> SoftmaxOp::bind(const BindRequest& reques
   }
   if (total == 0) b->outer = b->blocks = 0;
   else b->blocks = (b->inner + kColumns - 1) / kColumns;
-  if (d_.dtype != DType::f32 && d_.dtype != DType::f64) {
+  if (total != 0 && d_.dtype != DType::f32 && d_.dtype != DType::f64) {
     const std::int64_t columns = std::min(b->inner, kColumns);
     b->thread_scratch_bytes = static_cast<std::size_t>(b->n * columns) * sizeof(float);
   }
