@@ -29,15 +29,13 @@ C clamp(C x, C low, C high) {
 
 // The bound of a clamp in the type of its operand: truncated and saturated as a cast.
 template <class C>
-C bound(double value) {
+C bound(double value, DType dtype) {
   if constexpr (kFloating<C>) {
     return static_cast<C>(value);
   } else {
     std::byte bytes[8];
-    store_cast(value, kDTypeOf<C>, bytes);
-    C converted;
-    std::memcpy(&converted, bytes, sizeof(converted));
-    return converted;
+    store_cast(value, dtype, bytes);
+    return static_cast<C>(Tensor{dtype, {}, nullptr, bytes, size_of(dtype)}.as_int(0));
   }
 }
 
@@ -115,7 +113,7 @@ Result<Tensors> group_unary(const EvalArgs& args) {
   return with_compute_type(args.in(0).dtype, [&]<class C>(C) {
     std::vector<C> x = load_all<C>(args.in(0));
     if (args.op == Op::clamp) {
-      const C low = bound<C>(args.attrs.f("min")), high = bound<C>(args.attrs.f("max"));
+      const C low = bound<C>(args.attrs.f("min"), args.in(0).dtype), high = bound<C>(args.attrs.f("max"), args.in(0).dtype);
       for (C& value : x) value = clamp(value, low, high);
     } else {
       for (C& value : x) value = unary(args, value);
