@@ -34,7 +34,7 @@ ONLY_HEADER = {("vendor", "ops"): "ops/candidate.h", ("tune", "ops"): "ops/candi
 LIBRARIES = [
     (re.compile(r"^protozero/"), ("src/frontend/",)),
     (re.compile(r"^simdjson"), ("src/frontend/",)),
-    (re.compile(r"^hwloc"), ("src/cpu/",)),
+    (re.compile(r"^hwloc"), ("src/cpu/", "src/api/")),  # api: doctor prints its version
     (re.compile(r"^CLI/"), ("cli/",)),
     (re.compile(r"^cpuid\.h$"), ("src/cpu/", "src/kernels/")),
     (re.compile(r"^(hwy/|[a-z]*intrin\.h$|arm_neon\.h$)"), ("src/kernels/",)),
