@@ -23,11 +23,13 @@ inline Result<ir::Tensor> parse_npy(std::span<const std::byte> bytes, std::share
   std::memcpy(&length, text.data() + 8, wide ? 4 : 2);
   const std::size_t start = (wide ? 12 : 10) + length;
   const std::string_view header = text.substr(wide ? 12 : 10, length);
-  const std::map<std::string_view, DType> types{{"<f4", DType::f32}, {"<f8", DType::f64}, {"<i8", DType::i64}, {"<i4", DType::i32},
-                                                {"|i1", DType::i8}, {"|u1", DType::u8},  {"|b1", DType::boolean}};
+  const std::map<std::string_view, DType> types{{"<f4", DType::f32},    {"<f8", DType::f64}, {"<i8", DType::i64},
+                                                {"<i4", DType::i32},    {"|i1", DType::i8},  {"|u1", DType::u8},
+                                                {"|b1", DType::boolean}};
   const std::size_t descr = header.find("'descr': '") + 10;
   const auto type = types.find(header.substr(descr, 3));
-  if (type == types.end() || header.find("'fortran_order': False") == header.npos) return fail(ErrorCode::file, "an .npy file of another kind");
+  if (type == types.end() || header.find("'fortran_order': False") == header.npos)
+    return fail(ErrorCode::file, "an .npy file of another kind");
   Shape shape;
   std::size_t at = header.find("'shape': (") + 10;
   while (at < header.size() && header[at] != ')') {
@@ -42,7 +44,8 @@ inline Result<ir::Tensor> parse_npy(std::span<const std::byte> bytes, std::share
   }
   INTAGLIO_TRY(const std::size_t size, byte_count(shape, type->second));
   if (start + size != bytes.size()) return fail(ErrorCode::file, "an .npy file of another size than its header says");
-  return ir::Tensor{.dtype = type->second, .shape = shape, .owner = std::move(owner), .data = bytes.data() + start, .bytes = size};
+  return ir::Tensor{
+      .dtype = type->second, .shape = shape, .owner = std::move(owner), .data = bytes.data() + start, .bytes = size};
 }
 
 inline Result<ir::Tensor> load_npy(const std::filesystem::path& path) {

@@ -24,7 +24,8 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const char* model : {"bert-2", "bert-2-eager", "bert-2-nomask", "bert-large-2", "distilbert-2", "roberta-2", "minilm"}) {
+  for (const char* model :
+       {"bert-2", "bert-2-eager", "bert-2-nomask", "bert-large-2", "distilbert-2", "roberta-2", "minilm"}) {
     for (const char* level : {"training", "inference", "core"}) {
       all.push_back({model, level, "b3_s7"});
     }
@@ -68,7 +69,8 @@ TEST_P(Pt2ModelsSlow, AgreesWithPyTorchInDouble) {
     const ir::Tensor& want = expected->at(name);
     ASSERT_EQ((*outputs)[i].shape, want.shape) << name;
     double worst = 0;
-    for (std::int64_t k = 0; k < want.element_count(); ++k) worst = std::max(worst, std::abs((*outputs)[i].as_double(k) - want.as_double(k)));
+    for (std::int64_t k = 0; k < want.element_count(); ++k)
+      worst = std::max(worst, std::abs((*outputs)[i].as_double(k) - want.as_double(k)));
     // The core form scales queries and keys by sqrt(scale) each, a constant that is rounded to f32 in the program.
     EXPECT_LE(worst, given.level == "core" ? 1e-7 : 1e-9) << name;
   }

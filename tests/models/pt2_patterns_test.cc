@@ -19,7 +19,8 @@ std::vector<std::string> archives(bool of_ops) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(kData)) {
     const std::string name = entry.path().filename().string();
-    if (name.ends_with(".pt2") && name.starts_with("ops_") == of_ops && name.find("conv") == name.npos) names.push_back(name);
+    if (name.ends_with(".pt2") && name.starts_with("ops_") == of_ops && name.find("conv") == name.npos)
+      names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -108,7 +109,8 @@ TEST(Pt2Patterns, AllUnknownOpsAreListed) {
   const auto graph = frontend::pt2::import(kData / "pt2e_conv_static.inf.pt2", {});
   ASSERT_FALSE(graph);
   EXPECT_EQ(graph.error().code, ErrorCode::unsupported);
-  EXPECT_THAT(graph.error().to_string(), ::testing::AllOf(::testing::HasSubstr("aten.conv2d.default"), ::testing::HasSubstr("aten.max_pool2d.default")));
+  EXPECT_THAT(graph.error().to_string(), ::testing::AllOf(::testing::HasSubstr("aten.conv2d.default"),
+                                                          ::testing::HasSubstr("aten.max_pool2d.default")));
 }
 
 }  // namespace

@@ -17,9 +17,10 @@ namespace intaglio::frontend::pt2 {
 
 class Archive {
  public:
-  // `owner` keeps `bytes` alive; every tensor holds it. Errors: file (no archive, corrupted, missing parts), unsupported
-  // (another archive format or schema version: the hint says how to save it again).
-  static Result<Archive> open(std::shared_ptr<const void> owner, std::span<const std::byte> bytes, const ImportOptions& options);
+  // `owner` keeps `bytes` alive; every tensor holds it. Errors: file (no archive, corrupted, missing parts),
+  // unsupported (another archive format or schema version: the hint says how to save it again).
+  static Result<Archive> open(std::shared_ptr<const void> owner, std::span<const std::byte> bytes,
+                              const ImportOptions& options);
 
   const Program& program() const { return program_; }
   std::string_view model_name() const { return model_; }
@@ -42,6 +43,7 @@ class Archive {
 
 // A dense tensor from a stored record, described by sizes, strides and an offset in elements; a view into `record` when
 // it is contiguous. Errors as Archive::tensor. For tests.
-Result<ir::Tensor> tensor_of_record(std::span<const std::byte> record, const TensorMeta& meta, std::shared_ptr<const void> owner);
+Result<ir::Tensor> tensor_of_record(std::span<const std::byte> record, const TensorMeta& meta,
+                                    std::shared_ptr<const void> owner);
 
 }  // namespace intaglio::frontend::pt2

@@ -15,7 +15,8 @@ Result<std::int64_t> constant_of(const Scalar& scalar, std::string_view name) {
   if (scalar.kind == Scalar::Kind::boolean) return scalar.b ? 1 : 0;
   if (scalar.kind != Scalar::Kind::integer) return wrong_kind(name, "an integer");
   if (const auto value = scalar.i.constant()) return *value;
-  return fail(ErrorCode::unsupported, "argument '" + std::string(name) + "' depends on the input's shape (" + scalar.i.to_string() + "), it must be a constant");
+  return fail(ErrorCode::unsupported, "argument '" + std::string(name) + "' depends on the input's shape (" +
+                                          scalar.i.to_string() + "), it must be a constant");
 }
 
 }  // namespace
@@ -27,7 +28,9 @@ const Argument* Call::find(std::string_view name) const {
   return nullptr;
 }
 
-const Argument* Call::at(std::size_t position) const { return position < node_.inputs.size() ? &node_.inputs[position].value : nullptr; }
+const Argument* Call::at(std::size_t position) const {
+  return position < node_.inputs.size() ? &node_.inputs[position].value : nullptr;
+}
 
 Result<const Argument*> Call::required(std::string_view name) const {
   if (const Argument* argument = find(name)) return argument;
@@ -63,15 +66,20 @@ Result<std::vector<ir::Value*>> Call::tensors(std::string_view name) const {
 
 Result<Scalar> Call::scalar_of(const Argument& argument) const {
   switch (argument.kind) {
-    case Kind::integer: return Scalar::of(argument.i);
-    case Kind::floating: return Scalar::of_float(argument.f);
-    case Kind::boolean: return Scalar::of_bool(argument.i != 0);
+    case Kind::integer:
+      return Scalar::of(argument.i);
+    case Kind::floating:
+      return Scalar::of_float(argument.f);
+    case Kind::boolean:
+      return Scalar::of_bool(argument.i != 0);
     case Kind::sym: {
       INTAGLIO_TRY(Scalar scalar, scope_.scalar(argument.text));
-      if (scalar.kind == Scalar::Kind::unknown) return fail(ErrorCode::unsupported, "a number depends on data or on shapes: " + scalar.why);
+      if (scalar.kind == Scalar::Kind::unknown)
+        return fail(ErrorCode::unsupported, "a number depends on data or on shapes: " + scalar.why);
       return scalar;
     }
-    default: return fail(ErrorCode::file, "a number was expected");
+    default:
+      return fail(ErrorCode::file, "a number was expected");
   }
 }
 
@@ -115,9 +123,11 @@ Result<std::int64_t> Call::integer(std::string_view name, std::optional<std::int
 }
 
 Result<double> Call::floating(std::string_view name, std::optional<double> otherwise) const {
-  INTAGLIO_TRY(const Scalar value, number(name, otherwise ? std::optional(Scalar::of_float(*otherwise)) : std::nullopt));
+  INTAGLIO_TRY(const Scalar value,
+               number(name, otherwise ? std::optional(Scalar::of_float(*otherwise)) : std::nullopt));
   if (const auto constant = value.constant()) return *constant;
-  return fail(ErrorCode::unsupported, "argument '" + std::string(name) + "' depends on the input's shape, it must be a constant");
+  return fail(ErrorCode::unsupported,
+              "argument '" + std::string(name) + "' depends on the input's shape, it must be a constant");
 }
 
 Result<bool> Call::boolean(std::string_view name, bool otherwise) const {
@@ -192,7 +202,9 @@ Result<std::int64_t> Call::axis(std::string_view name, std::int64_t rank, std::o
 
 std::vector<std::string_view> result_names(const NodeRecord& node) {
   std::vector<std::string_view> names;
-  const auto add = [&](const Argument& a) { names.push_back(a.kind == Kind::tensor || a.kind == Kind::sym ? a.text : std::string_view()); };
+  const auto add = [&](const Argument& a) {
+    names.push_back(a.kind == Kind::tensor || a.kind == Kind::sym ? a.text : std::string_view());
+  };
   for (const Argument& output : node.outputs) {
     if (output.kind != Kind::list) {
       add(output);
@@ -203,7 +215,9 @@ std::vector<std::string_view> result_names(const NodeRecord& node) {
   return names;
 }
 
-std::size_t Call::result_count() const { return result_names(node_).size(); }
+std::size_t Call::result_count() const {
+  return result_names(node_).size();
+}
 
 bool Call::result_used(std::size_t index) const {
   const auto names = result_names(node_);

@@ -34,8 +34,8 @@ class Call {
   const Argument* at(std::size_t position) const;
 
   MaybeValue tensor(std::string_view name) const;
-  MaybeValue optional_tensor(std::string_view name) const;                    // nullptr if absent
-  Result<std::vector<ir::Value*>> tensors(std::string_view name) const;      // nullptr for None
+  MaybeValue optional_tensor(std::string_view name) const;               // nullptr if absent
+  Result<std::vector<ir::Value*>> tensors(std::string_view name) const;  // nullptr for None
   Result<Operand> operand(std::string_view name) const;
   Result<Scalar> number(std::string_view name, std::optional<Scalar> otherwise = {}) const;
   Result<Scalar> number_at(std::size_t position) const;

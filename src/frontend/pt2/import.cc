@@ -18,7 +18,8 @@ Result<Archive> open(const std::filesystem::path& path, const ImportOptions& opt
 }
 
 Result<ir::Graph> to_graph(const Archive& archive, const std::filesystem::path& path, const ImportOptions& options) {
-  if (const auto unknown = unsupported_ops(archive.program()); !unknown.empty()) return fail(unsupported_error(unknown, path));
+  if (const auto unknown = unsupported_ops(archive.program()); !unknown.empty())
+    return fail(unsupported_error(unknown, path));
   ir::Graph graph;
   graph.name = path.stem().string();
   INTAGLIO_CHECK(translate(archive, options, graph));
@@ -61,7 +62,8 @@ void count_weights(const Archive& archive, ModelSummary& summary) {
     const std::int64_t count = element_count(sizes).value_or(0);
     summary.dtypes[dtype_name((*meta)->tensor.dtype)] += count;
     if (spec.kind == Kind::parameter) summary.parameters += count;
-    if (const auto dtype = dtype_of_code((*meta)->tensor.dtype)) summary.weight_bytes += byte_count(sizes, *dtype).value_or(0);
+    if (const auto dtype = dtype_of_code((*meta)->tensor.dtype))
+      summary.weight_bytes += byte_count(sizes, *dtype).value_or(0);
   }
 }
 
@@ -71,7 +73,8 @@ Result<ir::Graph> import(const std::filesystem::path& path, const ImportOptions&
   auto archive = open(path, options);
   if (!archive) return fail(std::move(archive).error().within(path.string()));
   auto graph = to_graph(*archive, path, options);
-  if (!graph && graph.error().origin.find(path.string()) == std::string::npos) return fail(std::move(graph).error().within(path.string()));
+  if (!graph && graph.error().origin.find(path.string()) == std::string::npos)
+    return fail(std::move(graph).error().within(path.string()));
   return graph;
 }
 
@@ -84,7 +87,8 @@ Result<ModelSummary> summarise(const std::filesystem::path& path, const ImportOp
   summary.version = "schema " + std::to_string(program.schema_major) + "." + std::to_string(program.schema_minor);
   summary.producer = program.torch_version.empty() ? "" : "torch " + std::string(program.torch_version);
   for (const InputSpec& spec : program.inputs) {
-    if (spec.kind == InputSpec::Kind::user && spec.arg.kind == Argument::Kind::tensor) summary.inputs.push_back(port_of(program, spec.name, std::string(spec.name)));
+    if (spec.kind == InputSpec::Kind::user && spec.arg.kind == Argument::Kind::tensor)
+      summary.inputs.push_back(port_of(program, spec.name, std::string(spec.name)));
   }
   std::size_t i = 0;
   const auto names = output_names(program.out_spec, program.outputs.size());

@@ -18,7 +18,8 @@ Result<JsonDocument> JsonDocument::parse(std::span<const std::byte> text, std::s
   auto error = document.parser_->allocate(text.size() + 1, kMaxJsonDepth);
   if (error == simdjson::SUCCESS) {
     // realloc_if_needed: the text is copied once, because simdjson reads past its end.
-    error = document.parser_->parse(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), true).get(document.root_);
+    error = document.parser_->parse(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), true)
+                .get(document.root_);
   }
   if (error != simdjson::SUCCESS) {
     return fail(ErrorCode::file, std::string(what) + " cannot be read: " + simdjson::error_message(error));
@@ -29,7 +30,8 @@ Result<JsonDocument> JsonDocument::parse(std::span<const std::byte> text, std::s
 std::optional<Json> find(Json json, std::string_view key) {
   simdjson::dom::object object;
   Json value;
-  if (json.get(object) != simdjson::SUCCESS || object.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+  if (json.get(object) != simdjson::SUCCESS || object.at_key(key).get(value) != simdjson::SUCCESS || value.is_null())
+    return std::nullopt;
   return value;
 }
 

@@ -1,11 +1,11 @@
 // A thin layer over simdjson's DOM: typed access that reports errors as values. No exceptions, depth limited.
 #pragma once
 
+#include <simdjson.h>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <simdjson.h>
 #include <span>
 #include <string_view>
 

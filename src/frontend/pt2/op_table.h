@@ -23,7 +23,8 @@ struct OpRow {
   Translator translate = nullptr;
 };
 
-// What a target needs: its row, and whether the op changes its first argument (aten.add_.Tensor uses aten.add.Tensor's row).
+// What a target needs: its row, and whether the op changes its first argument (aten.add_.Tensor uses aten.add.Tensor's
+// row).
 struct OpMatch {
   const OpRow* row = nullptr;  // nullptr: unknown
   bool in_place = false;

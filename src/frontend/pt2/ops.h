@@ -21,8 +21,33 @@ namespace intaglio::frontend::pt2::ops {
 #undef PT2_SYM
 
 enum class SymOp : std::uint8_t {
-  add, sub, mul, floordiv, truediv, mod, pow, lshift, rshift, neg, pos, eq, ne, lt, le, gt, ge, and_, or_, not_, max, min, sum,
-  to_float, to_int, ite, sqrt
+  add,
+  sub,
+  mul,
+  floordiv,
+  truediv,
+  mod,
+  pow,
+  lshift,
+  rshift,
+  neg,
+  pos,
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,
+  and_,
+  or_,
+  not_,
+  max,
+  min,
+  sum,
+  to_float,
+  to_int,
+  ite,
+  sqrt
 };
 
 Status unary(Call& c, ir::Op op, bool keep_integers);
@@ -30,13 +55,21 @@ Status binary(Call& c, ir::Op op);
 Status sym(Call& c, SymOp op);
 
 template <ir::Op op>
-Status float_unary(Call& c) { return unary(c, op, false); }
+Status float_unary(Call& c) {
+  return unary(c, op, false);
+}
 template <ir::Op op>
-Status keeping_unary(Call& c) { return unary(c, op, true); }
+Status keeping_unary(Call& c) {
+  return unary(c, op, true);
+}
 template <ir::Op op>
-Status promoted_binary(Call& c) { return binary(c, op); }
+Status promoted_binary(Call& c) {
+  return binary(c, op);
+}
 template <SymOp op>
-Status sym_op(Call& c) { return sym(c, op); }
+Status sym_op(Call& c) {
+  return sym(c, op);
+}
 
 // ---- shared by several files of translators
 // The positions of dims that are given, all of them if the list is absent or empty. Sorted; rank 0 has none.

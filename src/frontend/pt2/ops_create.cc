@@ -27,7 +27,9 @@ Status like(Call& c, const Scalar& value) {
   return c.ret(filled(c.b, self->shape(), value, dtype.value_or(self->dtype())));
 }
 
-bool whole(const Scalar& s) { return s.kind != Scalar::Kind::floating || (std::abs(s.f) < kExactInts && s.f == std::floor(s.f)); }
+bool whole(const Scalar& s) {
+  return s.kind != Scalar::Kind::floating || (std::abs(s.f) < kExactInts && s.f == std::floor(s.f));
+}
 Dim as_dim(const Scalar& s) {
   if (s.kind == Scalar::Kind::integer) return s.i;
   return Dim(static_cast<std::int64_t>(s.kind == Scalar::Kind::floating ? s.f : s.b ? 1 : 0));
@@ -63,7 +65,8 @@ MaybeValue filled(Builder& b, Dims shape, const Scalar& value, DType dtype) {
   }
   const auto constant = value.constant();
   if (shape.empty()) return scalar_value(b, value, dtype);
-  if (constant && (!is_integer(dtype) || std::abs(*constant) < kExactInts)) return b.full(std::move(shape), *constant, dtype);
+  if (constant && (!is_integer(dtype) || std::abs(*constant) < kExactInts))
+    return b.full(std::move(shape), *constant, dtype);
   return b.expand(scalar_value(b, value, dtype), std::move(shape));
 }
 
@@ -75,10 +78,18 @@ Status full(Call& c) {
   return c.ret(filled(c.b, std::move(sizes), value, dtype.value_or(dtype_of(value))));
 }
 
-Status zeros(Call& c) { return created(c, Scalar::of(0)); }
-Status ones(Call& c) { return created(c, Scalar::of(1)); }
-Status zeros_like(Call& c) { return like(c, Scalar::of(0)); }
-Status ones_like(Call& c) { return like(c, Scalar::of(1)); }
+Status zeros(Call& c) {
+  return created(c, Scalar::of(0));
+}
+Status ones(Call& c) {
+  return created(c, Scalar::of(1));
+}
+Status zeros_like(Call& c) {
+  return like(c, Scalar::of(0));
+}
+Status ones_like(Call& c) {
+  return like(c, Scalar::of(1));
+}
 
 Status full_like(Call& c) {
   INTAGLIO_TRY(const Scalar value, c.number("fill_value"));

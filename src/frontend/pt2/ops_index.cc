@@ -12,19 +12,22 @@ MaybeValue as_index(ir::Value* index) {
   if (index->dtype() == DType::boolean || index->dtype() == DType::u8) {
     return fail(ErrorCode::unsupported, "indexing with a mask gives a result whose shape depends on data");
   }
-  return is_integer(index->dtype()) ? MaybeValue(index) : fail(ErrorCode::file, "an index of dtype " + std::string(name_of(index->dtype())));
+  return is_integer(index->dtype())
+             ? MaybeValue(index)
+             : fail(ErrorCode::file, "an index of dtype " + std::string(name_of(index->dtype())));
 }
 
 struct Indexed {
-  std::vector<std::int64_t> axes;    // the dimensions that are indexed, ascending
-  std::vector<ir::Value*> indices;   // by what
+  std::vector<std::int64_t> axes;   // the dimensions that are indexed, ascending
+  std::vector<ir::Value*> indices;  // by what
 };
 
 // All index tensors broadcast together and joined in a last axis, as gather_nd wants them.
 MaybeValue joined_indices(Call& c, const Indexed& indexed, std::size_t* rank) {
   Dims common;
   for (ir::Value* index : indexed.indices) {
-    INTAGLIO_TRY(common, ir::broadcast(common, index->shape(), {.guards = &c.b.graph().guards, .origin = std::string(c.node().name)}));
+    INTAGLIO_TRY(common, ir::broadcast(common, index->shape(),
+                                       {.guards = &c.b.graph().guards, .origin = std::string(c.node().name)}));
   }
   *rank = common.size();
   std::vector<MaybeValue> parts;
@@ -35,8 +38,9 @@ MaybeValue joined_indices(Call& c, const Indexed& indexed, std::size_t* rank) {
   return c.b.concat(parts, static_cast<std::int64_t>(common.size()));
 }
 
-// data[:, i, j, :] with several index tensors: the indexed dimensions are moved to the front, gathered together, and the
-// result dimensions of the indices moved back if the indexed dimensions were adjacent (else torch leaves them in front).
+// data[:, i, j, :] with several index tensors: the indexed dimensions are moved to the front, gathered together, and
+// the result dimensions of the indices moved back if the indexed dimensions were adjacent (else torch leaves them in
+// front).
 MaybeValue gather_several(Call& c, ir::Value* data, const Indexed& indexed) {
   const auto count = static_cast<std::int64_t>(indexed.axes.size());
   const std::int64_t first = indexed.axes.front();
@@ -91,7 +95,8 @@ Status index_select(Call& c) {
   INTAGLIO_TRY(ir::Value * data, c.tensor("self"));
   INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", data->rank()));
   INTAGLIO_TRY(ir::Value * index, c.tensor("index"));
-  if (data->rank() == 0 || index->rank() > 1) return fail(ErrorCode::file, "index_select wants dimensions and a list of indices");
+  if (data->rank() == 0 || index->rank() > 1)
+    return fail(ErrorCode::file, "index_select wants dimensions and a list of indices");
   return c.ret(c.b.gather(data, index->rank() == 1 ? MaybeValue(index) : c.b.reshape(index, {Dim(1)}), axis));
 }
 
@@ -103,8 +108,14 @@ Status gather(Call& c) {
   return c.ret(c.b.op(Op::gather_elements, {data, index}, {{"axis", axis}}));
 }
 
-Status embedding(Call& c) { return c.ret(c.b.gather(c.tensor("weight"), c.tensor("indices"), 0)); }
-Status tril(Call& c) { return triangle(c, true); }
-Status triu(Call& c) { return triangle(c, false); }
+Status embedding(Call& c) {
+  return c.ret(c.b.gather(c.tensor("weight"), c.tensor("indices"), 0));
+}
+Status tril(Call& c) {
+  return triangle(c, true);
+}
+Status triu(Call& c) {
+  return triangle(c, false);
+}
 
 }  // namespace intaglio::frontend::pt2::ops

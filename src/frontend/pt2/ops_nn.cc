@@ -13,12 +13,15 @@ using ir::Op;
 // The weight below a 2-D transpose, or nullptr.
 ir::Value* transposed_weight(const ir::Value* w) {
   const ir::Node* node = w->producer();
-  if (node == nullptr || node->op() != Op::transpose || w->rank() != 2 || !node->input(0)->is_constant()) return nullptr;
+  if (node == nullptr || node->op() != Op::transpose || w->rank() != 2 || !node->input(0)->is_constant())
+    return nullptr;
   return node->attrs().ints("perm") == ir::Ints{1, 0} ? node->input(0) : nullptr;
 }
 
 // The dtype that every operand already has in a well-formed program; autocast leaves mixtures to us.
-MaybeValue cast_optional(Builder& b, const MaybeValue& x, DType dtype) { return x && *x == nullptr ? x : b.cast(x, dtype); }
+MaybeValue cast_optional(Builder& b, const MaybeValue& x, DType dtype) {
+  return x && *x == nullptr ? x : b.cast(x, dtype);
+}
 
 struct Normalised {
   ir::Value* x = nullptr;
@@ -31,7 +34,8 @@ Result<Normalised> normalised(Call& c) {
   Normalised n;
   INTAGLIO_TRY(n.x, c.tensor("input"));
   INTAGLIO_TRY(const Dims shape, c.dims("normalized_shape"));
-  if (shape.empty() || shape.size() > n.x->shape().size()) return fail(ErrorCode::file, "normalized_shape has a wrong number of dimensions");
+  if (shape.empty() || shape.size() > n.x->shape().size())
+    return fail(ErrorCode::file, "normalized_shape has a wrong number of dimensions");
   n.axis = n.x->rank() - static_cast<std::int64_t>(shape.size());
   INTAGLIO_TRY(n.weight, cast_optional(c.b, c.optional_tensor("weight"), n.x->dtype()));
   INTAGLIO_TRY(n.bias, cast_optional(c.b, c.optional_tensor("bias"), n.x->dtype()));
@@ -44,10 +48,14 @@ MaybeValue normalise(Call& c, const Normalised& n, double epsilon) {
 
 double machine_epsilon(DType t) {
   switch (t) {
-    case DType::f16: return 0x1p-10;
-    case DType::bf16: return 0x1p-7;
-    case DType::f64: return std::numeric_limits<double>::epsilon();
-    default: return std::numeric_limits<float>::epsilon();
+    case DType::f16:
+      return 0x1p-10;
+    case DType::bf16:
+      return 0x1p-7;
+    case DType::f64:
+      return std::numeric_limits<double>::epsilon();
+    default:
+      return std::numeric_limits<float>::epsilon();
   }
 }
 
@@ -76,9 +84,11 @@ Result<Queries> queries(Call& c) {
   INTAGLIO_TRY(in.mask, c.optional_tensor("attn_mask"));
   const int rank = in.q->rank();
   if (rank < 2 || rank > 4 || in.k->rank() != rank || in.v->rank() != rank) {
-    return fail(ErrorCode::unsupported, "attention on tensors of rank " + std::to_string(rank) + " is not supported (2 to 4 are)");
+    return fail(ErrorCode::unsupported,
+                "attention on tensors of rank " + std::to_string(rank) + " is not supported (2 to 4 are)");
   }
-  if (in.mask != nullptr && in.mask->rank() > 4) return fail(ErrorCode::unsupported, "an attention mask of rank over 4");
+  if (in.mask != nullptr && in.mask->rank() > 4)
+    return fail(ErrorCode::unsupported, "an attention mask of rank over 4");
   if (in.mask != nullptr && is_floating(in.mask->dtype())) {
     INTAGLIO_TRY(in.mask, c.b.cast(in.mask, in.q->dtype()));
   }
@@ -94,9 +104,11 @@ Result<Queries> queries(Call& c) {
 }  // namespace
 
 MaybeValue linear_or_matmul(Builder& b, ir::Value* x, ir::Value* w, ir::Value* bias) {
-  const bool fits = bias == nullptr || (bias->rank() == 1 && bias->shape()[0] == w->shape().back() && bias->dtype() == x->dtype());
+  const bool fits =
+      bias == nullptr || (bias->rank() == 1 && bias->shape()[0] == w->shape().back() && bias->dtype() == x->dtype());
   if (fits && is_floating(x->dtype()) && w->dtype() == x->dtype()) {
-    if (ir::Value* weight = transposed_weight(w)) return b.op(Op::linear, {x, weight, bias, nullptr}, {{"transposed", true}});
+    if (ir::Value* weight = transposed_weight(w))
+      return b.op(Op::linear, {x, weight, bias, nullptr}, {{"transposed", true}});
     if (w->is_constant()) return b.op(Op::linear, {x, w, bias, nullptr}, {{"transposed", false}});
   }
   const MaybeValue y = b.matmul(x, w);
@@ -107,7 +119,9 @@ Status linear(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("input"));
   INTAGLIO_TRY(ir::Value * w, c.tensor("weight"));
   INTAGLIO_TRY(ir::Value * bias, c.optional_tensor("bias"));
-  if (x->rank() < 1 || w->rank() != 2) return fail(ErrorCode::unsupported, "linear with a weight of rank " + std::to_string(w->rank()) + " is not supported");
+  if (x->rank() < 1 || w->rank() != 2)
+    return fail(ErrorCode::unsupported,
+                "linear with a weight of rank " + std::to_string(w->rank()) + " is not supported");
   return c.ret(c.b.op(Op::linear, {x, w, bias, nullptr}, {{"transposed", true}}));
 }
 
@@ -115,7 +129,8 @@ namespace {
 
 Status want_rank(const ir::Value* x, int rank) {
   if (x->rank() == rank) return {};
-  return fail(ErrorCode::file, "an operand of rank " + std::to_string(x->rank()) + " where rank " + std::to_string(rank) + " is wanted");
+  return fail(ErrorCode::file,
+              "an operand of rank " + std::to_string(x->rank()) + " where rank " + std::to_string(rank) + " is wanted");
 }
 
 // beta * self + alpha * (a @ b)
@@ -140,8 +155,12 @@ Status add_product(Call& c, std::string_view left, std::string_view right, int r
 
 }  // namespace
 
-Status addmm(Call& c) { return add_product(c, "mat1", "mat2", 2); }
-Status baddbmm(Call& c) { return add_product(c, "batch1", "batch2", 3); }
+Status addmm(Call& c) {
+  return add_product(c, "mat1", "mat2", 2);
+}
+Status baddbmm(Call& c) {
+  return add_product(c, "batch1", "batch2", 3);
+}
 
 Status mm(Call& c) {
   INTAGLIO_TRY(ir::Value * a, c.tensor("self"));
@@ -157,7 +176,9 @@ Status matmul(Call& c) {
   return c.ret(c.b.matmul(a, b));
 }
 
-Status mv(Call& c) { return c.ret(c.b.matmul(c.tensor("self"), c.tensor("vec"))); }
+Status mv(Call& c) {
+  return c.ret(c.b.matmul(c.tensor("self"), c.tensor("vec")));
+}
 
 Status outer(Call& c) {
   INTAGLIO_TRY(ir::Value * a, c.tensor("self"));
@@ -211,7 +232,8 @@ Status rms_norm(Call& c) {
 Status attention(Call& c) {
   INTAGLIO_TRY(const double dropout_p, c.floating("dropout_p", 0));
   if (dropout_p != 0) {
-    return fail(ErrorCode::unsupported, "attention with dropout would make the answer random", {}, "call model.eval() before torch.export.export");
+    return fail(ErrorCode::unsupported, "attention with dropout would make the answer random", {},
+                "call model.eval() before torch.export.export");
   }
   INTAGLIO_TRY(const Queries in, queries(c));
   INTAGLIO_TRY(const bool causal, c.boolean("is_causal", false));
@@ -220,11 +242,13 @@ Status attention(Call& c) {
     INTAGLIO_TRY(scale, c.floating("scale"));
   } else {
     const auto width = in.q->shape().back().constant();
-    if (!width || *width <= 0) return fail(ErrorCode::unsupported, "attention over heads of unknown width is not supported");
+    if (!width || *width <= 0)
+      return fail(ErrorCode::unsupported, "attention over heads of unknown width is not supported");
     scale = 1 / std::sqrt(static_cast<double>(*width));
   }
-  INTAGLIO_TRY(ir::Value * y, c.b.op(Op::attention, {in.q, in.k, in.v, in.mask},
-                                      {{"layout", std::string("bhsd")}, {"scale", scale}, {"causal", causal}, {"safe", true}}));
+  INTAGLIO_TRY(ir::Value * y,
+               c.b.op(Op::attention, {in.q, in.k, in.v, in.mask},
+                      {{"layout", std::string("bhsd")}, {"scale", scale}, {"causal", causal}, {"safe", true}}));
   INTAGLIO_TRY(ir::Value * query, c.tensor("query"));
   Dims shape = query->shape();
   shape.back() = in.v->shape().back();

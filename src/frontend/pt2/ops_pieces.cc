@@ -20,7 +20,8 @@ Result<Dim> position(Call& c, const Dim& index, const Dim& size) {
   const SymbolRange bounds = index.bounds(c.b.ranges());
   if (bounds.min >= 0) return index;
   if (bounds.max < 0) return size + index;
-  return fail(ErrorCode::unsupported, "the index " + index.to_string() + " may be negative or not, depending on the input's shape");
+  return fail(ErrorCode::unsupported,
+              "the index " + index.to_string() + " may be negative or not, depending on the input's shape");
 }
 
 Result<SliceSpec> slice_spec(Call& c, std::int64_t axis) {
@@ -91,7 +92,8 @@ Status chunk(Call& c) {
   INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", x->rank(), 0));
   INTAGLIO_TRY(const std::int64_t chunks, c.integer("chunks"));
   if (chunks < 1) return fail(ErrorCode::file, "chunk: at least one chunk");
-  return c.ret_all(pieces(c, x, Dim::floordiv(x->shape()[static_cast<std::size_t>(axis)] + Dim(chunks - 1), Dim(chunks)), axis));
+  return c.ret_all(
+      pieces(c, x, Dim::floordiv(x->shape()[static_cast<std::size_t>(axis)] + Dim(chunks - 1), Dim(chunks)), axis));
 }
 
 // The first half times the sigmoid of the second.
@@ -138,7 +140,8 @@ Status cat(Call& c) {
   INTAGLIO_TRY(Values tensors, c.tensors("tensors"));
   // torch skips empty tensors of shape [0], whatever the rank of the others.
   const auto skipped = [](const ir::Value* v) { return v != nullptr && v->rank() == 1 && v->shape()[0] == Dim(0); };
-  const bool mixed = std::any_of(tensors.begin(), tensors.end(), [](const ir::Value* v) { return v != nullptr && v->rank() != 1; });
+  const bool mixed =
+      std::any_of(tensors.begin(), tensors.end(), [](const ir::Value* v) { return v != nullptr && v->rank() != 1; });
   if (mixed) tensors.erase(std::remove_if(tensors.begin(), tensors.end(), skipped), tensors.end());
   INTAGLIO_TRY(const auto values, parts(c, tensors));
   INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", tensors.front()->rank(), 0));
@@ -204,7 +207,8 @@ Status roll(Call& c) {
   INTAGLIO_TRY(const auto shifts, c.ints("shifts"));
   INTAGLIO_TRY(const auto dims, c.ints("dims"));
   const bool flat = !dims || dims->empty();
-  if (!shifts || (flat ? shifts->size() != 1 : shifts->size() != dims->size())) return fail(ErrorCode::file, "roll: shifts and dims differ in number");
+  if (!shifts || (flat ? shifts->size() != 1 : shifts->size() != dims->size()))
+    return fail(ErrorCode::file, "roll: shifts and dims differ in number");
   MaybeValue y = flat ? c.b.reshape(x, {element_count(x->shape())}) : MaybeValue(x);
   for (std::size_t i = 0; i < shifts->size(); ++i) {
     INTAGLIO_TRY(ir::Value * now, y);
@@ -214,8 +218,9 @@ Status roll(Call& c) {
     if (*size == 0) continue;
     const std::int64_t shift = ((*shifts)[i] % *size + *size) % *size;
     if (shift == 0) continue;
-    const MaybeValue turned[] = {c.b.slice(now, SliceSpec{.axis = axis, .start = Dim(*size - shift), .end = {}, .step = 1}),
-                                 c.b.slice(now, SliceSpec{.axis = axis, .start = Dim(0), .end = Dim(*size - shift), .step = 1})};
+    const MaybeValue turned[] = {
+        c.b.slice(now, SliceSpec{.axis = axis, .start = Dim(*size - shift), .end = {}, .step = 1}),
+        c.b.slice(now, SliceSpec{.axis = axis, .start = Dim(0), .end = Dim(*size - shift), .step = 1})};
     y = c.b.concat(turned, axis);
   }
   return c.ret(flat ? c.b.reshape(y, x->shape()) : y);
@@ -227,7 +232,8 @@ Status pad(Call& c) {
   INTAGLIO_TRY(const Dims pads, c.dims("pad"));
   INTAGLIO_TRY(const std::string_view mode, c.string("mode", "constant"));
   INTAGLIO_TRY(const double value, c.floating("value", 0));
-  if (mode != "constant") return fail(ErrorCode::unsupported, "padding of mode '" + std::string(mode) + "' is not supported");
+  if (mode != "constant")
+    return fail(ErrorCode::unsupported, "padding of mode '" + std::string(mode) + "' is not supported");
   const std::size_t rank = x->shape().size();
   if (pads.size() % 2 != 0 || pads.size() / 2 > rank) return fail(ErrorCode::file, "pad: a wrong number of pads");
   Dims before(rank, Dim(0)), after(rank, Dim(0));

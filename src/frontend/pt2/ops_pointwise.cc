@@ -40,13 +40,20 @@ Result<Pair> promoted(Call& c, std::string_view left = "self", std::string_view 
 // bool has no arithmetic of its own in torch: + is or, * is and, and minimum and maximum follow.
 Op for_bool(Op op) {
   switch (op) {
-    case Op::add: case Op::maximum: return Op::logical_or;
-    case Op::mul: case Op::minimum: return Op::logical_and;
-    default: return op;
+    case Op::add:
+    case Op::maximum:
+      return Op::logical_or;
+    case Op::mul:
+    case Op::minimum:
+      return Op::logical_and;
+    default:
+      return op;
   }
 }
 
-MaybeValue apply(Builder& b, Op op, const Pair& pair) { return b.op(pair.dtype == DType::boolean ? for_bool(op) : op, {pair.a, pair.b}); }
+MaybeValue apply(Builder& b, Op op, const Pair& pair) {
+  return b.op(pair.dtype == DType::boolean ? for_bool(op) : op, {pair.a, pair.b});
+}
 
 // a op alpha * b
 Status scaled(Call& c, Op op, std::string_view left, std::string_view right) {
@@ -81,7 +88,9 @@ Status rounding(Call& c, Op op) {
   return c.ret(is_floating(x->dtype()) ? c.b.op(op, {x}) : MaybeValue(x));
 }
 
-MaybeValue clamped(Builder& b, const MaybeValue& x, double low, double high) { return b.op(Op::clamp, {x}, {{"min", low}, {"max", high}}); }
+MaybeValue clamped(Builder& b, const MaybeValue& x, double low, double high) {
+  return b.op(Op::clamp, {x}, {{"min", low}, {"max", high}});
+}
 
 Status float_classifier(Call& c, Op op) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));
@@ -101,8 +110,12 @@ Status binary(Call& c, Op op) {
   return c.ret(apply(c.b, op, pair));
 }
 
-Status floor_op(Call& c) { return rounding(c, Op::floor); }
-Status ceil_op(Call& c) { return rounding(c, Op::ceil); }
+Status floor_op(Call& c) {
+  return rounding(c, Op::floor);
+}
+Status ceil_op(Call& c) {
+  return rounding(c, Op::ceil);
+}
 
 Status round_op(Call& c) {
   INTAGLIO_TRY(const std::int64_t decimals, c.integer("decimals", 0));
@@ -134,7 +147,9 @@ Status hardtanh(Call& c) {
   return c.ret(clamped(c.b, x, low, high));
 }
 
-Status relu6(Call& c) { return c.ret(clamped(c.b, c.tensor("self"), 0, 6)); }
+Status relu6(Call& c) {
+  return c.ret(clamped(c.b, c.tensor("self"), 0, 6));
+}
 
 Status leaky_relu(Call& c) {
   INTAGLIO_TRY(ir::Value * x, float_self(c));
@@ -191,8 +206,12 @@ Status exp2(Call& c) {
   return c.ret(c.b.pow(c.b.scalar_like(2, x), x));
 }
 
-Status log2(Call& c) { return c.ret(c.b.mul(c.b.op(Op::log, {float_self(c)}), std::numbers::log2e)); }
-Status log10(Call& c) { return c.ret(c.b.mul(c.b.op(Op::log, {float_self(c)}), std::numbers::log10e)); }
+Status log2(Call& c) {
+  return c.ret(c.b.mul(c.b.op(Op::log, {float_self(c)}), std::numbers::log2e));
+}
+Status log10(Call& c) {
+  return c.ret(c.b.mul(c.b.op(Op::log, {float_self(c)}), std::numbers::log10e));
+}
 
 Status square(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));
@@ -214,18 +233,25 @@ Status clamp(Call& c) {
   }
   const DType dtype = result_type(operands);
   MaybeValue y = c.b.cast(x, dtype);
-  const auto plain = [](const std::optional<Operand>& bound) { return !bound || (bound->tensor == nullptr && bound->scalar.constant()); };
+  const auto plain = [](const std::optional<Operand>& bound) {
+    return !bound || (bound->tensor == nullptr && bound->scalar.constant());
+  };
   if (is_floating(dtype) && plain(low) && plain(high)) {
     const double infinity = std::numeric_limits<double>::infinity();
-    return c.ret(clamped(c.b, y, low ? *low->scalar.constant() : -infinity, high ? *high->scalar.constant() : infinity));
+    return c.ret(
+        clamped(c.b, y, low ? *low->scalar.constant() : -infinity, high ? *high->scalar.constant() : infinity));
   }
   if (low) y = c.b.maximum(y, as_value(c.b, *low, dtype));
   if (high) y = c.b.minimum(y, as_value(c.b, *high, dtype));
   return c.ret(y);
 }
 
-Status isnan(Call& c) { return float_classifier(c, Op::isnan); }
-Status isinf(Call& c) { return float_classifier(c, Op::isinf); }
+Status isnan(Call& c) {
+  return float_classifier(c, Op::isnan);
+}
+Status isinf(Call& c) {
+  return float_classifier(c, Op::isinf);
+}
 
 Status isfinite(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));
@@ -246,13 +272,21 @@ Status nan_to_num(Call& c) {
   return c.ret(c.b.where(c.b.op(Op::eq, {x, number(-infinity)}), number(low), y));
 }
 
-Status add(Call& c) { return scaled(c, Op::add, "self", "other"); }
-Status sub(Call& c) { return scaled(c, Op::sub, "self", "other"); }
+Status add(Call& c) {
+  return scaled(c, Op::add, "self", "other");
+}
+Status sub(Call& c) {
+  return scaled(c, Op::sub, "self", "other");
+}
 
 // other - alpha * self
-Status rsub(Call& c) { return scaled(c, Op::sub, "other", "self"); }
+Status rsub(Call& c) {
+  return scaled(c, Op::sub, "other", "self");
+}
 
-Status mul(Call& c) { return binary(c, Op::mul); }
+Status mul(Call& c) {
+  return binary(c, Op::mul);
+}
 
 Status div(Call& c) {
   INTAGLIO_TRY(const std::string_view mode, c.string("rounding_mode", ""));
@@ -272,8 +306,12 @@ Status floor_divide(Call& c) {
   return c.ret(floor_quotient(c.b, pair));
 }
 
-Status remainder(Call& c) { return modulo(c, false); }
-Status fmod(Call& c) { return modulo(c, true); }
+Status remainder(Call& c) {
+  return modulo(c, false);
+}
+Status fmod(Call& c) {
+  return modulo(c, true);
+}
 
 // ATen evaluates the common exponents by multiplication and square roots; so do we.
 Status pow(Call& c) {
@@ -295,10 +333,18 @@ Status pow(Call& c) {
   return c.ret(c.b.pow(pair.a, pair.b));
 }
 
-Status logical_and(Call& c) { return logical(c, Op::logical_and); }
-Status logical_or(Call& c) { return logical(c, Op::logical_or); }
-Status logical_xor(Call& c) { return logical(c, Op::logical_xor); }
-Status logical_not(Call& c) { return c.ret(c.b.logical_not(c.b.cast(c.tensor("self"), DType::boolean))); }
+Status logical_and(Call& c) {
+  return logical(c, Op::logical_and);
+}
+Status logical_or(Call& c) {
+  return logical(c, Op::logical_or);
+}
+Status logical_xor(Call& c) {
+  return logical(c, Op::logical_xor);
+}
+Status logical_not(Call& c) {
+  return c.ret(c.b.logical_not(c.b.cast(c.tensor("self"), DType::boolean)));
+}
 
 Status bitwise_not(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));
@@ -321,8 +367,12 @@ Status add_scaled(Call& c, Op op) {
 }
 }  // namespace
 
-Status addcmul(Call& c) { return add_scaled(c, Op::mul); }
-Status addcdiv(Call& c) { return add_scaled(c, Op::div); }
+Status addcmul(Call& c) {
+  return add_scaled(c, Op::mul);
+}
+Status addcdiv(Call& c) {
+  return add_scaled(c, Op::div);
+}
 
 Status where(Call& c) {
   INTAGLIO_TRY(ir::Value * condition, c.b.cast(c.tensor("condition"), DType::boolean));
@@ -348,15 +398,22 @@ Status to_other(Call& c) {
   return c.ret(c.b.cast(c.tensor("self"), other->dtype()));
 }
 
-Status type_as(Call& c) { return to_other(c); }
-Status identity(Call& c) { return c.ret(c.tensor("self")); }
-Status nothing(Call& c) { return c.ret_nothing(); }
+Status type_as(Call& c) {
+  return to_other(c);
+}
+Status identity(Call& c) {
+  return c.ret(c.tensor("self"));
+}
+Status nothing(Call& c) {
+  return c.ret_nothing();
+}
 
 Status dropout(Call& c) {
   INTAGLIO_TRY(const bool train, c.boolean("train", false));
   INTAGLIO_TRY(const double p, c.floating("p", 0.5));
   if (train && p != 0) {
-    return fail(ErrorCode::unsupported, "dropout in training mode would make the answer random", {}, "call model.eval() before torch.export.export");
+    return fail(ErrorCode::unsupported, "dropout in training mode would make the answer random", {},
+                "call model.eval() before torch.export.export");
   }
   return c.ret(c.tensor("input"));
 }

@@ -25,10 +25,13 @@ Result<Range> quant_range(Call& c, std::string_view dtype_name) {
   return range;
 }
 
-MaybeValue clamp_to(Builder& b, const MaybeValue& x, const Range& range) { return b.op(Op::clamp, {x}, {{"min", range.low}, {"max", range.high}}); }
+MaybeValue clamp_to(Builder& b, const MaybeValue& x, const Range& range) {
+  return b.op(Op::clamp, {x}, {{"min", range.low}, {"max", range.high}});
+}
 
 // clamp(round(x * inverse) + zp)
-MaybeValue quantised(Builder& b, const MaybeValue& x, const MaybeValue& inverse, const MaybeValue& zero_point, const Range& range) {
+MaybeValue quantised(Builder& b, const MaybeValue& x, const MaybeValue& inverse, const MaybeValue& zero_point,
+                     const Range& range) {
   MaybeValue q = b.op(Op::round, {b.mul(x, inverse)});
   if (!zero_point || *zero_point != nullptr) q = b.add(q, zero_point);
   return b.cast(clamp_to(b, q, range), range.dtype);
@@ -44,7 +47,8 @@ bool all_zero(const ir::Value* v) {
 
 // The f32 value of a scale. choose_qparams computes in f32 and hands out f64; the way back is exact, so skip both.
 MaybeValue f32_scale(Builder& b, ir::Value* scale) {
-  if (const ir::Node* node = scale->producer(); node != nullptr && node->op() == Op::cast && node->input(0)->dtype() == DType::f32 && scale->dtype() == DType::f64) {
+  if (const ir::Node* node = scale->producer(); node != nullptr && node->op() == Op::cast &&
+                                                node->input(0)->dtype() == DType::f32 && scale->dtype() == DType::f64) {
     return node->input(0);
   }
   return b.cast(scale, DType::f32);
@@ -54,7 +58,8 @@ MaybeValue f32_scale(Builder& b, ir::Value* scale) {
 MaybeValue scalar_f32(Call& c, std::string_view name) {
   INTAGLIO_TRY(const Operand value, c.operand(name));
   if (value.tensor == nullptr) return scalar_value(c.b, value.scalar, DType::f32);
-  if (element_count(value.tensor->shape()) != Dim(1)) return fail(ErrorCode::file, "argument '" + std::string(name) + "' must have one element");
+  if (element_count(value.tensor->shape()) != Dim(1))
+    return fail(ErrorCode::file, "argument '" + std::string(name) + "' must have one element");
   return c.b.reshape(f32_scale(c.b, value.tensor), {});
 }
 
@@ -82,7 +87,8 @@ Status quantize_per_tensor(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("input"));
   INTAGLIO_TRY(const Range range, quant_range(c, "dtype"));
   INTAGLIO_TRY(ir::Value * zero_point, scalar_f32(c, "zero_point"));
-  return c.ret(quantised(c.b, c.b.cast(x, DType::f32), inverse_scale(c), all_zero(zero_point) ? nullptr : zero_point, range));
+  return c.ret(
+      quantised(c.b, c.b.cast(x, DType::f32), inverse_scale(c), all_zero(zero_point) ? nullptr : zero_point, range));
 }
 
 Status dequantize_per_tensor(Call& c) {
@@ -110,7 +116,8 @@ Status quantize_per_channel(Call& c) {
   INTAGLIO_TRY(ir::Value * zero_points, c.tensor("zero_points"));
   if (x->rank() == 0) return fail(ErrorCode::file, "a tensor without dimensions has no channels");
   const MaybeValue inverse = c.b.op(Op::reciprocal, {along(c.b, f32_scale(c.b, scales), x, axis)});
-  const MaybeValue zp = all_zero(zero_points) ? MaybeValue(nullptr) : along(c.b, c.b.cast(zero_points, DType::f32), x, axis);
+  const MaybeValue zp =
+      all_zero(zero_points) ? MaybeValue(nullptr) : along(c.b, c.b.cast(zero_points, DType::f32), x, axis);
   return c.ret(quantised(c.b, c.b.cast(x, DType::f32), inverse, zp, range));
 }
 
@@ -139,7 +146,8 @@ struct Params {
 };
 
 // scale = (max - min) / (high - low), at least eps; zp = low - round(min / scale), clamped.
-Params asymmetric(Builder& b, const MaybeValue& low, const MaybeValue& high, const Range& range, double eps, bool clamp_scale) {
+Params asymmetric(Builder& b, const MaybeValue& low, const MaybeValue& high, const Range& range, double eps,
+                  bool clamp_scale) {
   MaybeValue scale = b.div(b.sub(high, low), range.high - range.low);
   scale = clamp_scale ? b.op(Op::clamp, {scale}, {{"min", eps}}) : b.maximum(scale, b.scalar_like(eps, scale));
   const MaybeValue shift = b.op(Op::round, {b.div(low, scale)});
@@ -172,7 +180,8 @@ struct Blocks {
 };
 
 Result<Blocks> cut(const ir::Value* x, const std::vector<std::int64_t>& sizes) {
-  if (sizes.size() != x->shape().size()) return fail(ErrorCode::file, "block_size has another number of dimensions than the tensor");
+  if (sizes.size() != x->shape().size())
+    return fail(ErrorCode::file, "block_size has another number of dimensions than the tensor");
   Blocks blocks;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const Dim dim = x->shape()[i], block(sizes[i]);
@@ -180,7 +189,9 @@ Result<Blocks> cut(const ir::Value* x, const std::vector<std::int64_t>& sizes) {
     const bool divided = sizes[i] > 1 && dim != block;
     if (divided) {
       const auto count = Dim::exact_div(dim, block);
-      if (!count) return fail(ErrorCode::unsupported, "blocks of " + std::to_string(sizes[i]) + " do not divide a dimension of " + dim.to_string());
+      if (!count)
+        return fail(ErrorCode::unsupported,
+                    "blocks of " + std::to_string(sizes[i]) + " do not divide a dimension of " + dim.to_string());
       blocks.shape.push_back(*count);
       blocks.counts.push_back(*count);
     }
@@ -203,7 +214,9 @@ Status choose_qparams_affine(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("input"));
   INTAGLIO_TRY(const std::string_view mapping, c.string("mapping_type", ""));
   INTAGLIO_TRY(const Range range, quant_range(c, "target_dtype"));
-  INTAGLIO_TRY(const double eps, c.floating("eps", x->dtype() == DType::bf16 ? 0x1p-7 : x->dtype() == DType::f16 ? 0x1p-10 : 0x1p-23));
+  INTAGLIO_TRY(const double eps, c.floating("eps", x->dtype() == DType::bf16  ? 0x1p-7
+                                                   : x->dtype() == DType::f16 ? 0x1p-10
+                                                                              : 0x1p-23));
   INTAGLIO_TRY(const auto scale_dtype, c.dtype("scale_dtype"));
   INTAGLIO_TRY(const auto zero_dtype, c.dtype("zero_point_dtype"));
   INTAGLIO_TRY(const bool keep, c.boolean("keepdim", false));
@@ -236,7 +249,9 @@ Status quantize_affine(Call& c) {
   Builder& b = c.b;
   const DType compute = promote(x->dtype(), scale->dtype());
   const MaybeValue inverse = b.op(Op::reciprocal, {b.cast(b.reshape(scale, blocks.counts), compute)});
-  const MaybeValue zp = zero_point == nullptr || all_zero(zero_point) ? MaybeValue(nullptr) : b.cast(b.reshape(zero_point, blocks.counts), compute);
+  const MaybeValue zp = zero_point == nullptr || all_zero(zero_point)
+                            ? MaybeValue(nullptr)
+                            : b.cast(b.reshape(zero_point, blocks.counts), compute);
   return c.ret(b.reshape(quantised(b, b.cast(b.reshape(x, blocks.shape), compute), inverse, zp, range), x->shape()));
 }
 

@@ -64,7 +64,8 @@ Status position(Call& c, bool smallest_one) {
     return c.ret(c.b.op(Op::argmax, {x}, {{"axis", axis}, {"keepdims", keep}, {"min", smallest_one}}));
   }
   const MaybeValue flat = c.b.reshape(x, {element_count(x->shape())});
-  const MaybeValue y = c.b.op(Op::argmax, {flat}, {{"axis", std::int64_t{0}}, {"keepdims", false}, {"min", smallest_one}});
+  const MaybeValue y =
+      c.b.op(Op::argmax, {flat}, {{"axis", std::int64_t{0}}, {"keepdims", false}, {"min", smallest_one}});
   return c.ret(keep ? c.b.reshape(y, Dims(x->shape().size(), Dim(1))) : y);
 }
 
@@ -80,7 +81,8 @@ Moments moments(Call& c, const Reduction& r, double correction) {
   const MaybeValue sum = c.b.reduce("sum", c.b.mul(centred, centred), r.axes, r.keep);
   const MaybeValue divisor = c.b.add(scalar_value(c.b, Scalar::of(count), r.x->dtype()), -correction);
   // torch divides by max(0, n - correction): nothing left gives NaN or infinity.
-  return {.mean = r.keep ? mean : c.b.squeeze(mean, r.axes), .variance = c.b.div(sum, c.b.maximum(divisor, c.b.scalar_like(0, divisor)))};
+  return {.mean = r.keep ? mean : c.b.squeeze(mean, r.axes),
+          .variance = c.b.div(sum, c.b.maximum(divisor, c.b.scalar_like(0, divisor)))};
 }
 
 Result<Moments> read_moments(Call& c) {
@@ -116,8 +118,12 @@ Result<Axes> reduction_axes(const Call& c, std::string_view name, std::int64_t r
   return axes;
 }
 
-Status sum(Call& c) { return summed(c, "sum"); }
-Status prod(Call& c) { return summed(c, "prod"); }
+Status sum(Call& c) {
+  return summed(c, "sum");
+}
+Status prod(Call& c) {
+  return summed(c, "prod");
+}
 
 Status mean(Call& c) {
   INTAGLIO_TRY(const Reduction r, reduction(c));
@@ -127,14 +133,30 @@ Status mean(Call& c) {
   return c.ret(reduced(c, "mean", r, compute));
 }
 
-Status amax(Call& c) { return extreme(c, "max"); }
-Status amin(Call& c) { return extreme(c, "min"); }
-Status max_dim(Call& c) { return with_index(c, "max"); }
-Status min_dim(Call& c) { return with_index(c, "min"); }
-Status any(Call& c) { return quantified(c, "any"); }
-Status all(Call& c) { return quantified(c, "all"); }
-Status argmax(Call& c) { return position(c, false); }
-Status argmin(Call& c) { return position(c, true); }
+Status amax(Call& c) {
+  return extreme(c, "max");
+}
+Status amin(Call& c) {
+  return extreme(c, "min");
+}
+Status max_dim(Call& c) {
+  return with_index(c, "max");
+}
+Status min_dim(Call& c) {
+  return with_index(c, "min");
+}
+Status any(Call& c) {
+  return quantified(c, "any");
+}
+Status all(Call& c) {
+  return quantified(c, "all");
+}
+Status argmax(Call& c) {
+  return position(c, false);
+}
+Status argmin(Call& c) {
+  return position(c, true);
+}
 
 Status aminmax(Call& c) {
   INTAGLIO_TRY(const Reduction r, reduction(c));
@@ -201,8 +223,12 @@ Status cumsum(Call& c) {
   return c.ret(c.b.op(Op::cumsum, {wide}, {{"axis", axis}}));
 }
 
-Status softmax(Call& c) { return c.ret(softmax_value(c, false)); }
-Status log_softmax(Call& c) { return c.ret(softmax_value(c, true)); }
+Status softmax(Call& c) {
+  return c.ret(softmax_value(c, false));
+}
+Status log_softmax(Call& c) {
+  return c.ret(softmax_value(c, true));
+}
 
 // A row of -infinity gives 0, where softmax gives NaN.
 Status safe_softmax(Call& c) {

@@ -79,11 +79,13 @@ Status unflatten(Call& c) {
 Status permute(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));
   INTAGLIO_TRY(const auto dims, c.ints("dims"));
-  if (!dims || dims->size() != x->shape().size()) return fail(ErrorCode::file, "permute: another number of dims than the tensor has");
+  if (!dims || dims->size() != x->shape().size())
+    return fail(ErrorCode::file, "permute: another number of dims than the tensor has");
   Axes perm;
   for (const std::int64_t dim : *dims) {
     INTAGLIO_TRY(const std::int64_t axis, normalise_axis(dim, x->rank()));
-    if (std::find(perm.begin(), perm.end(), axis) != perm.end()) return fail(ErrorCode::file, "permute: a repeated dim");
+    if (std::find(perm.begin(), perm.end(), axis) != perm.end())
+      return fail(ErrorCode::file, "permute: a repeated dim");
     perm.push_back(axis);
   }
   return c.ret(c.b.transpose(x, std::move(perm)));
@@ -120,13 +122,15 @@ Status movedim(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));
   INTAGLIO_TRY(const auto from, c.ints("source"));
   INTAGLIO_TRY(const auto to, c.ints("destination"));
-  if (!from || !to || from->size() != to->size()) return fail(ErrorCode::file, "movedim: source and destination differ in number");
+  if (!from || !to || from->size() != to->size())
+    return fail(ErrorCode::file, "movedim: source and destination differ in number");
   Axes perm(x->shape().size(), -1), rest;
   std::vector<bool> moved(x->shape().size(), false);
   for (std::size_t i = 0; i < from->size(); ++i) {
     INTAGLIO_TRY(const std::int64_t source, normalise_axis((*from)[i], x->rank()));
     INTAGLIO_TRY(const std::int64_t target, normalise_axis((*to)[i], x->rank()));
-    if (moved[static_cast<std::size_t>(source)] || perm[static_cast<std::size_t>(target)] >= 0) return fail(ErrorCode::file, "movedim: a repeated dim");
+    if (moved[static_cast<std::size_t>(source)] || perm[static_cast<std::size_t>(target)] >= 0)
+      return fail(ErrorCode::file, "movedim: a repeated dim");
     moved[static_cast<std::size_t>(source)] = true;
     perm[static_cast<std::size_t>(target)] = source;
   }
@@ -189,7 +193,8 @@ Status repeat(Call& c) {
     if (times[i] != Dim(1)) apart.emplace_back(1), grown.push_back(times[i]);
     apart.push_back(size), grown.push_back(size);
   }
-  if (apart.size() > static_cast<std::size_t>(kMaxRank)) return fail(ErrorCode::unsupported, "repeat of so many dimensions is not supported");
+  if (apart.size() > static_cast<std::size_t>(kMaxRank))
+    return fail(ErrorCode::unsupported, "repeat of so many dimensions is not supported");
   return c.ret(c.b.reshape(c.b.expand(c.b.reshape(x, apart), grown), result));
 }
 

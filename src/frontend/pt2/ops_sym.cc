@@ -18,25 +18,31 @@ Scalar as_integer(Scalar s) {
   return s;
 }
 
-tl::unexpected<Error> overflow() { return fail(ErrorCode::file, "a number of the program overflows"); }
+tl::unexpected<Error> overflow() {
+  return fail(ErrorCode::file, "a number of the program overflows");
+}
 
 Result<Dim> product(const Dim& a, const Dim& b) {
   const auto x = a.constant(), y = b.constant();
   if (x && y && !checked_mul(*x, *y)) return overflow();
-  if (a.terms().size() * b.terms().size() > kMaxTerms) return fail(ErrorCode::unsupported, "a size expression with too many terms");
+  if (a.terms().size() * b.terms().size() > kMaxTerms)
+    return fail(ErrorCode::unsupported, "a size expression with too many terms");
   return a * b;
 }
 
 Result<Dim> sum_of(const Dim& a, const Dim& b, bool minus) {
   const auto x = a.constant(), y = b.constant();
-  if (x && y && !(minus ? (*y == INT64_MIN ? std::nullopt : checked_add(*x, -*y)) : checked_add(*x, *y))) return overflow();
-  if (a.terms().size() + b.terms().size() > kMaxTerms) return fail(ErrorCode::unsupported, "a size expression with too many terms");
+  if (x && y && !(minus ? (*y == INT64_MIN ? std::nullopt : checked_add(*x, -*y)) : checked_add(*x, *y)))
+    return overflow();
+  if (a.terms().size() + b.terms().size() > kMaxTerms)
+    return fail(ErrorCode::unsupported, "a size expression with too many terms");
   return minus ? a - b : a + b;
 }
 
 Result<Dim> power(const Dim& base, const Dim& exponent) {
   const auto count = exponent.constant();
-  if (!count || *count < 0 || *count > 62) return fail(ErrorCode::unsupported, "a power of sizes with this exponent is not supported");
+  if (!count || *count < 0 || *count > 62)
+    return fail(ErrorCode::unsupported, "a power of sizes with this exponent is not supported");
   Dim value = 1;
   for (std::int64_t i = 0; i < *count; ++i) {
     INTAGLIO_TRY(value, product(value, base));
@@ -49,52 +55,90 @@ Scalar compare(SymOp op, const Dim& a, const Dim& b, const SymbolRanges& ranges)
   const bool less = provably_less(a, b, ranges), greater = provably_less(b, a, ranges);
   const bool at_most = provably_at_most(a, b, ranges), at_least = provably_at_most(b, a, ranges);
   switch (op) {
-    case SymOp::lt: if (less || at_least) return decided(less); break;
-    case SymOp::le: if (at_most || greater) return decided(at_most); break;
-    case SymOp::gt: if (greater || at_most) return decided(greater); break;
-    case SymOp::ge: if (at_least || less) return decided(at_least); break;
-    case SymOp::eq: if (a == b || less || greater) return decided(a == b); break;
-    default: if (a == b || less || greater) return decided(a != b); break;
+    case SymOp::lt:
+      if (less || at_least) return decided(less);
+      break;
+    case SymOp::le:
+      if (at_most || greater) return decided(at_most);
+      break;
+    case SymOp::gt:
+      if (greater || at_most) return decided(greater);
+      break;
+    case SymOp::ge:
+      if (at_least || less) return decided(at_least);
+      break;
+    case SymOp::eq:
+      if (a == b || less || greater) return decided(a == b);
+      break;
+    default:
+      if (a == b || less || greater) return decided(a != b);
+      break;
   }
   return Scalar::undecided("a comparison of " + a.to_string() + " with " + b.to_string());
 }
 
-bool comparison(SymOp op) { return op >= SymOp::eq && op <= SymOp::ge; }
+bool comparison(SymOp op) {
+  return op >= SymOp::eq && op <= SymOp::ge;
+}
 
 Result<Scalar> of_floats(SymOp op, double a, double b) {
   switch (op) {
-    case SymOp::add: return Scalar::of_float(a + b);
-    case SymOp::sub: return Scalar::of_float(a - b);
-    case SymOp::mul: return Scalar::of_float(a * b);
-    case SymOp::truediv: if (b == 0) break; return Scalar::of_float(a / b);
-    case SymOp::floordiv: if (b == 0) break; return Scalar::of_float(std::floor(a / b));
-    case SymOp::pow: return Scalar::of_float(std::pow(a, b));
-    case SymOp::max: return Scalar::of_float(std::max(a, b));
-    case SymOp::min: return Scalar::of_float(std::min(a, b));
-    case SymOp::eq: return Scalar::of_bool(a == b);
-    case SymOp::ne: return Scalar::of_bool(a != b);
-    case SymOp::lt: return Scalar::of_bool(a < b);
-    case SymOp::le: return Scalar::of_bool(a <= b);
-    case SymOp::gt: return Scalar::of_bool(a > b);
-    case SymOp::ge: return Scalar::of_bool(a >= b);
-    default: break;
+    case SymOp::add:
+      return Scalar::of_float(a + b);
+    case SymOp::sub:
+      return Scalar::of_float(a - b);
+    case SymOp::mul:
+      return Scalar::of_float(a * b);
+    case SymOp::truediv:
+      if (b == 0) break;
+      return Scalar::of_float(a / b);
+    case SymOp::floordiv:
+      if (b == 0) break;
+      return Scalar::of_float(std::floor(a / b));
+    case SymOp::pow:
+      return Scalar::of_float(std::pow(a, b));
+    case SymOp::max:
+      return Scalar::of_float(std::max(a, b));
+    case SymOp::min:
+      return Scalar::of_float(std::min(a, b));
+    case SymOp::eq:
+      return Scalar::of_bool(a == b);
+    case SymOp::ne:
+      return Scalar::of_bool(a != b);
+    case SymOp::lt:
+      return Scalar::of_bool(a < b);
+    case SymOp::le:
+      return Scalar::of_bool(a <= b);
+    case SymOp::gt:
+      return Scalar::of_bool(a > b);
+    case SymOp::ge:
+      return Scalar::of_bool(a >= b);
+    default:
+      break;
   }
   return fail(ErrorCode::unsupported, "this arithmetic on floats of the program is not supported");
 }
 
 Result<Scalar> of_ints(SymOp op, const Dim& a, const Dim& b, const SymbolRanges& ranges) {
-  if ((op == SymOp::floordiv || op == SymOp::mod || op == SymOp::truediv) && b == Dim(0)) return fail(ErrorCode::file, "a division of sizes by zero");
+  if ((op == SymOp::floordiv || op == SymOp::mod || op == SymOp::truediv) && b == Dim(0))
+    return fail(ErrorCode::file, "a division of sizes by zero");
   const auto wrap = [](Result<Dim> dim) -> Result<Scalar> {
     if (!dim) return fail(std::move(dim).error());
     return Scalar::of(std::move(*dim));
   };
   switch (op) {
-    case SymOp::add: return wrap(sum_of(a, b, false));
-    case SymOp::sub: return wrap(sum_of(a, b, true));
-    case SymOp::mul: return wrap(product(a, b));
-    case SymOp::floordiv: return Scalar::of(Dim::floordiv(a, b));
-    case SymOp::mod: return Scalar::of(Dim::mod(a, b));
-    case SymOp::pow: return wrap(power(a, b));
+    case SymOp::add:
+      return wrap(sum_of(a, b, false));
+    case SymOp::sub:
+      return wrap(sum_of(a, b, true));
+    case SymOp::mul:
+      return wrap(product(a, b));
+    case SymOp::floordiv:
+      return Scalar::of(Dim::floordiv(a, b));
+    case SymOp::mod:
+      return Scalar::of(Dim::mod(a, b));
+    case SymOp::pow:
+      return wrap(power(a, b));
     case SymOp::lshift: {
       INTAGLIO_TRY(const Dim factor, power(Dim(2), b));
       return wrap(product(a, factor));
@@ -103,20 +147,25 @@ Result<Scalar> of_ints(SymOp op, const Dim& a, const Dim& b, const SymbolRanges&
       INTAGLIO_TRY(const Dim divisor, power(Dim(2), b));
       return Scalar::of(Dim::floordiv(a, divisor));
     }
-    case SymOp::max: return Scalar::of(largest(a, b, ranges));
-    case SymOp::min: return Scalar::of(smallest(a, b, ranges));
+    case SymOp::max:
+      return Scalar::of(largest(a, b, ranges));
+    case SymOp::min:
+      return Scalar::of(smallest(a, b, ranges));
     case SymOp::truediv: {
-      if (a.constant() && b.constant()) return Scalar::of_float(static_cast<double>(*a.constant()) / static_cast<double>(*b.constant()));
+      if (a.constant() && b.constant())
+        return Scalar::of_float(static_cast<double>(*a.constant()) / static_cast<double>(*b.constant()));
       if (const auto exact = Dim::exact_div(a, b)) return Scalar::of(*exact);
       return Scalar::undecided("the quotient " + a.to_string() + " / " + b.to_string());
     }
-    default: return compare(op, a, b, ranges);
+    default:
+      return compare(op, a, b, ranges);
   }
 }
 
 Result<Scalar> of_two(Call& c, SymOp op, Scalar a, Scalar b) {
   if (op == SymOp::and_ || op == SymOp::or_) {
-    if (a.kind == Kind::boolean && b.kind == Kind::boolean) return Scalar::of_bool(op == SymOp::and_ ? a.b && b.b : a.b || b.b);
+    if (a.kind == Kind::boolean && b.kind == Kind::boolean)
+      return Scalar::of_bool(op == SymOp::and_ ? a.b && b.b : a.b || b.b);
     const bool absorbing = op == SymOp::or_;
     for (const Scalar* s : {&a, &b}) {
       if (s->kind == Kind::boolean && s->b == absorbing) return Scalar::of_bool(absorbing);
@@ -140,7 +189,8 @@ Result<Scalar> of_one(SymOp op, const Scalar& s) {
     case SymOp::not_:
       if (value) return Scalar::of_bool(*value == 0);
       break;
-    case SymOp::pos: return s;
+    case SymOp::pos:
+      return s;
     case SymOp::neg:
       if (s.kind == Kind::floating) return Scalar::of_float(-s.f);
       if (value == static_cast<double>(INT64_MIN)) return overflow();
@@ -155,7 +205,8 @@ Result<Scalar> of_one(SymOp op, const Scalar& s) {
     case SymOp::sqrt:
       if (value && *value >= 0) return Scalar::of_float(std::sqrt(*value));
       break;
-    default: break;
+    default:
+      break;
   }
   return Scalar::undecided("a function of " + (s.kind == Kind::integer ? s.i.to_string() : std::string("a number")));
 }
@@ -165,10 +216,14 @@ Result<Scalar> argument(Call& c, const Argument* a) {
   if (a != nullptr && a->kind == Argument::Kind::sym) return c.scope().scalar(a->text);
   if (a == nullptr) return fail(ErrorCode::file, "an argument is missing");
   switch (a->kind) {
-    case Argument::Kind::integer: return Scalar::of(a->i);
-    case Argument::Kind::floating: return Scalar::of_float(a->f);
-    case Argument::Kind::boolean: return Scalar::of_bool(a->i != 0);
-    default: return fail(ErrorCode::file, "a number was expected");
+    case Argument::Kind::integer:
+      return Scalar::of(a->i);
+    case Argument::Kind::floating:
+      return Scalar::of_float(a->f);
+    case Argument::Kind::boolean:
+      return Scalar::of_bool(a->i != 0);
+    default:
+      return fail(ErrorCode::file, "a number was expected");
   }
 }
 
@@ -184,7 +239,8 @@ Status sum_list(Call& c) {
 }
 
 bool one_operand(SymOp op) {
-  return op == SymOp::neg || op == SymOp::pos || op == SymOp::not_ || op == SymOp::to_float || op == SymOp::to_int || op == SymOp::sqrt;
+  return op == SymOp::neg || op == SymOp::pos || op == SymOp::not_ || op == SymOp::to_float || op == SymOp::to_int ||
+         op == SymOp::sqrt;
 }
 
 }  // namespace

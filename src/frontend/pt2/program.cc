@@ -12,17 +12,13 @@ struct TypeCode {
   std::string_view name;
 };
 constexpr std::array kTypeCodes{
-    TypeCode{1, DType::u8, "u8"},          TypeCode{2, DType::i8, "i8"},
-    TypeCode{3, DType::i16, "i16"},        TypeCode{4, DType::i32, "i32"},
-    TypeCode{5, DType::i64, "i64"},        TypeCode{6, DType::f16, "f16"},
-    TypeCode{7, DType::f32, "f32"},        TypeCode{8, DType::f64, "f64"},
-    TypeCode{9, {}, "complex32"},          TypeCode{10, {}, "complex64"},
-    TypeCode{11, {}, "complex128"},        TypeCode{12, DType::boolean, "bool"},
-    TypeCode{13, DType::bf16, "bf16"},     TypeCode{28, DType::u16, "u16"},
-    TypeCode{29, {}, "float8_e4m3fn"},     TypeCode{30, {}, "float8_e5m2"},
-    TypeCode{31, {}, "float8_e4m3fnuz"},   TypeCode{32, {}, "float8_e5m2fnuz"},
-    TypeCode{33, {}, "float8_e8m0fnu"},    TypeCode{34, DType::u32, "u32"},
-    TypeCode{35, DType::u64, "u64"},
+    TypeCode{1, DType::u8, "u8"},       TypeCode{2, DType::i8, "i8"},        TypeCode{3, DType::i16, "i16"},
+    TypeCode{4, DType::i32, "i32"},     TypeCode{5, DType::i64, "i64"},      TypeCode{6, DType::f16, "f16"},
+    TypeCode{7, DType::f32, "f32"},     TypeCode{8, DType::f64, "f64"},      TypeCode{9, {}, "complex32"},
+    TypeCode{10, {}, "complex64"},      TypeCode{11, {}, "complex128"},      TypeCode{12, DType::boolean, "bool"},
+    TypeCode{13, DType::bf16, "bf16"},  TypeCode{28, DType::u16, "u16"},     TypeCode{29, {}, "float8_e4m3fn"},
+    TypeCode{30, {}, "float8_e5m2"},    TypeCode{31, {}, "float8_e4m3fnuz"}, TypeCode{32, {}, "float8_e5m2fnuz"},
+    TypeCode{33, {}, "float8_e8m0fnu"}, TypeCode{34, DType::u32, "u32"},     TypeCode{35, DType::u64, "u64"},
 };
 
 class ProgramParser {
@@ -47,7 +43,8 @@ class ProgramParser {
 
 Result<std::string_view> ProgramParser::name(Json json, std::string_view what) {
   INTAGLIO_TRY(const std::string_view text, string_of(json, what));
-  if (text.size() > options_.max_string) return fail(ErrorCode::file, std::string(what) + " is longer than the limit of strings");
+  if (text.size() > options_.max_string)
+    return fail(ErrorCode::file, std::string(what) + " is longer than the limit of strings");
   return text;
 }
 
@@ -161,7 +158,8 @@ Result<std::vector<SizeExpr>> size_list(Json json, std::string_view what) {
     INTAGLIO_TRY(SizeExpr size, size_expr(item));
     sizes.push_back(size);
   }
-  if (sizes.size() > static_cast<std::size_t>(kMaxRank)) return fail(ErrorCode::unsupported, "a tensor of rank " + std::to_string(sizes.size()));
+  if (sizes.size() > static_cast<std::size_t>(kMaxRank))
+    return fail(ErrorCode::unsupported, "a tensor of rank " + std::to_string(sizes.size()));
   return sizes;
 }
 
@@ -212,7 +210,8 @@ Result<NodeRecord> ProgramParser::node(Json json, int depth) {
   }
   if (auto metadata = find(json, "metadata")) {
     if (auto text = find(*metadata, "stack_trace")) node.stack_trace = string_of(*text, "stack_trace").value_or("");
-    if (auto text = find(*metadata, "nn_module_stack")) node.module_stack = string_of(*text, "nn_module_stack").value_or("");
+    if (auto text = find(*metadata, "nn_module_stack"))
+      node.module_stack = string_of(*text, "nn_module_stack").value_or("");
   }
   return node;
 }
@@ -254,15 +253,19 @@ Result<InputSpec> ProgramParser::input_spec(Json json) {
     std::string_view key, target;
     Kind kind;
   };
-  constexpr std::array rows{Row{"parameter", "parameter_name", Kind::parameter}, Row{"buffer", "buffer_name", Kind::buffer},
+  constexpr std::array rows{Row{"parameter", "parameter_name", Kind::parameter},
+                            Row{"buffer", "buffer_name", Kind::buffer},
                             Row{"tensor_constant", "tensor_constant_name", Kind::tensor_constant},
-                            Row{"user_input", "", Kind::user}, Row{"constant_input", "", Kind::constant},
-                            Row{"token", "", Kind::token}, Row{"custom_obj", "", Kind::custom_object}};
+                            Row{"user_input", "", Kind::user},
+                            Row{"constant_input", "", Kind::constant},
+                            Row{"token", "", Kind::token},
+                            Row{"custom_obj", "", Kind::custom_object}};
   const Row* row = nullptr;
   for (const Row& candidate : rows) {
     if (candidate.key == key) row = &candidate;
   }
-  if (row == nullptr) return fail(ErrorCode::unsupported, "graph inputs of kind '" + std::string(key) + "' are not supported");
+  if (row == nullptr)
+    return fail(ErrorCode::unsupported, "graph inputs of kind '" + std::string(key) + "' are not supported");
   spec.kind = row->kind;
   if (spec.kind == Kind::user) {
     INTAGLIO_TRY(const Json arg, field(body, "arg"));
@@ -335,10 +338,11 @@ Status read_version(Json root, Program& program) {
   }
   if (auto torch = find(root, "torch_version")) program.torch_version = string_of(*torch, "torch_version").value_or("");
   if (program.schema_major != 8) {
-    return fail(ErrorCode::unsupported,
-                "schema version " + std::to_string(program.schema_major) + "." + std::to_string(program.schema_minor) +
-                    " of the archive is not read (version 8 is)",
-                {}, "load the model with the PyTorch that wrote it, and save it again with PyTorch 2.13 (torch.export.save)");
+    return fail(
+        ErrorCode::unsupported,
+        "schema version " + std::to_string(program.schema_major) + "." + std::to_string(program.schema_minor) +
+            " of the archive is not read (version 8 is)",
+        {}, "load the model with the PyTorch that wrote it, and save it again with PyTorch 2.13 (torch.export.save)");
   }
   return {};
 }
@@ -353,7 +357,8 @@ Status read_ranges(Json root, Program& program) {
     if (auto low = find(entry.value, "min_val")) range.min = int_of(*low, "min_val").value_or(0);
     if (auto high = find(entry.value, "max_val")) range.max = int_of(*high, "max_val").value_or(INT64_MAX);
     range.min = std::max<std::int64_t>(range.min, 0);
-    if (range.max < range.min) return fail(ErrorCode::file, "range_constraints: the range of '" + std::string(entry.key) + "' is empty");
+    if (range.max < range.min)
+      return fail(ErrorCode::file, "range_constraints: the range of '" + std::string(entry.key) + "' is empty");
     program.ranges.emplace(entry.key, range);
   }
   return {};
@@ -376,7 +381,9 @@ std::string_view find_out_spec(Json graph_module) {
 
 }  // namespace
 
-Result<Argument> parse_argument(Json json, const ImportOptions& options, int depth) { return ProgramParser(options).argument(json, depth); }
+Result<Argument> parse_argument(Json json, const ImportOptions& options, int depth) {
+  return ProgramParser(options).argument(json, depth);
+}
 
 Result<Program> parse_program(std::span<const std::byte> json, const ImportOptions& options) {
   INTAGLIO_TRY(JsonDocument document, JsonDocument::parse(json, "the program"));

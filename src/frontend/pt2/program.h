@@ -25,17 +25,17 @@ struct GraphBody;
 struct Argument {
   enum class Kind : std::uint8_t {
     none,
-    tensor,      // text: the value's name
-    sym,         // text: the name of a symbolic int, float or bool
-    integer,     // i
-    floating,    // f
-    boolean,     // i
-    string,      // text
-    dtype,       // i: torch's serialised ScalarType
-    list,        // items
-    graph,       // graph
-    ignored,     // memory formats, layouts, devices: say nothing about values
-    other,       // text: the key of a union member that we do not read
+    tensor,    // text: the value's name
+    sym,       // text: the name of a symbolic int, float or bool
+    integer,   // i
+    floating,  // f
+    boolean,   // i
+    string,    // text
+    dtype,     // i: torch's serialised ScalarType
+    list,      // items
+    graph,     // graph
+    ignored,   // memory formats, layouts, devices: say nothing about values
+    other,     // text: the key of a union member that we do not read
   };
   Kind kind = Kind::none;
   std::string_view text;
@@ -83,10 +83,10 @@ struct GraphBody {
 struct InputSpec {
   enum class Kind : std::uint8_t { parameter, buffer, tensor_constant, user, constant, token, custom_object };
   Kind kind = Kind::user;
-  Argument arg;            // what the graph calls it; for `constant` the value itself
-  std::string_view name;   // the name in the graph
-  std::string_view target; // parameter, buffer or constant name in the configs
-  bool persistent = true;  // buffer only
+  Argument arg;             // what the graph calls it; for `constant` the value itself
+  std::string_view name;    // the name in the graph
+  std::string_view target;  // parameter, buffer or constant name in the configs
+  bool persistent = true;   // buffer only
 };
 
 struct OutputSpec {

@@ -13,9 +13,9 @@ namespace intaglio::frontend::pt2 {
 namespace {
 
 using testing::bytes_of;
-using testing::ProgramWriter;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::ProgramWriter;
 using Kind = Argument::Kind;
 
 // Keeps the document alive beside the argument that points into it.
@@ -67,8 +67,9 @@ TEST(Argument, Lists) {
 }
 
 TEST(Argument, RefusesWhatIsNoUnion) {
-  for (const char* json : {R"({})", R"({"as_int": 1, "as_float": 2})", R"(7)", R"({"as_int": "7"})", R"({"as_int": 9223372036854775808})", R"({"as_tensor": {}})",
-                           R"({"as_tensor": "x"})", R"({"as_bool": 1})"}) {
+  for (const char* json :
+       {R"({})", R"({"as_int": 1, "as_float": 2})", R"(7)", R"({"as_int": "7"})", R"({"as_int": 9223372036854775808})",
+        R"({"as_tensor": {}})", R"({"as_tensor": "x"})", R"({"as_bool": 1})"}) {
     EXPECT_FALSE(parse(json).argument) << json;
   }
 }
@@ -122,14 +123,17 @@ TEST(Srepr, Expressions) {
   const Dim s = Dim::symbol("s43"), u = Dim::symbol("s53");
   EXPECT_EQ(parse_text("Symbol('s43', positive=True, integer=True)"), s.to_string());
   EXPECT_EQ(parse_text("Mul(Integer(64), Symbol('s43', integer=True))"), (s * Dim(64)).to_string());
-  EXPECT_EQ(parse_text("Add(Mul(Integer(-1), Symbol('s43')), Symbol('s53'), Integer(2))"), (u - s + Dim(2)).to_string());
+  EXPECT_EQ(parse_text("Add(Mul(Integer(-1), Symbol('s43')), Symbol('s53'), Integer(2))"),
+            (u - s + Dim(2)).to_string());
   EXPECT_EQ(parse_text("Pow(Symbol('s43'), Integer(2))"), (s * s).to_string());
   EXPECT_EQ(parse_text("FloorDiv(Symbol('s43'), Integer(2))"), Dim::floordiv(s, 2).to_string());
   EXPECT_EQ(parse_text("Mod(Symbol('s43'), Integer(2))"), Dim::mod(s, 2).to_string());
   EXPECT_EQ(parse_text("Max(Integer(1), Symbol('s43'))"), Dim::max(1, s).to_string());
-  EXPECT_EQ(parse_text("ModularIndexing(Symbol('s43'), Integer(2), Integer(4))"), Dim::mod(Dim::floordiv(s, 2), 4).to_string());
-  for (const char* bad : {"", "Symbol", "Symbol(", "Symbol('a'", "Symbol('')", "Mul()", "Mul(Integer(2)", "Integer(x)", "Integer(99999999999999999999)",
-                          "Sin(Symbol('a'))", "Integer(2) 3", "Pow(Symbol('a'), Integer(9))", "Mul(Integer(9223372036854775807), Integer(2))"}) {
+  EXPECT_EQ(parse_text("ModularIndexing(Symbol('s43'), Integer(2), Integer(4))"),
+            Dim::mod(Dim::floordiv(s, 2), 4).to_string());
+  for (const char* bad : {"", "Symbol", "Symbol(", "Symbol('a'", "Symbol('')", "Mul()", "Mul(Integer(2)", "Integer(x)",
+                          "Integer(99999999999999999999)", "Sin(Symbol('a'))", "Integer(2) 3",
+                          "Pow(Symbol('a'), Integer(9))", "Mul(Integer(9223372036854775807), Integer(2))"}) {
     EXPECT_EQ(parse_text(bad), "error") << bad;
   }
   std::string deep = "Symbol('a')";
@@ -140,10 +144,13 @@ TEST(Srepr, Expressions) {
 TEST(Pytree, NamesOfOutputs) {
   const std::string leaf = R"({"type": null, "context": null, "children_spec": []})";
   EXPECT_THAT(output_names("[1, " + leaf + "]", 1), ElementsAre("output_0"));
-  EXPECT_THAT(output_names(R"([1, {"type": "builtins.tuple", "context": "null", "children_spec": [)" + leaf + ", " + leaf + "]}]", 2),
-              ElementsAre("output_0", "output_1"));
-  const std::string fields = R"([1, {"type": "transformers.modeling_outputs.X", "context": "[\"last_hidden_state\", \"past\"]", "children_spec": [)" + leaf +
-                             R"(, {"type": "builtins.tuple", "context": "null", "children_spec": [)" + leaf + ", " + leaf + "]}]}]";
+  EXPECT_THAT(
+      output_names(
+          R"([1, {"type": "builtins.tuple", "context": "null", "children_spec": [)" + leaf + ", " + leaf + "]}]", 2),
+      ElementsAre("output_0", "output_1"));
+  const std::string fields =
+      R"([1, {"type": "transformers.modeling_outputs.X", "context": "[\"last_hidden_state\", \"past\"]", "children_spec": [)" +
+      leaf + R"(, {"type": "builtins.tuple", "context": "null", "children_spec": [)" + leaf + ", " + leaf + "]}]}]";
   EXPECT_THAT(output_names(fields, 3), ElementsAre("last_hidden_state", "past.0", "past.1"));
   EXPECT_THAT(output_names(fields, 2), ElementsAre("output_0", "output_1"));  // another number of leaves
   EXPECT_THAT(output_names("garbage", 1), ElementsAre("output_0"));

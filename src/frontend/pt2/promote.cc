@@ -7,7 +7,9 @@ namespace {
 
 using MaybeType = std::optional<DType>;
 
-MaybeType join(MaybeType a, MaybeType b) { return !a ? b : !b ? a : promote(*a, *b); }
+MaybeType join(MaybeType a, MaybeType b) {
+  return !a ? b : !b ? a : promote(*a, *b);
+}
 
 // torch's combine_categories without complex numbers.
 MaybeType combine(MaybeType higher, MaybeType lower) {
@@ -21,9 +23,12 @@ MaybeType combine(MaybeType higher, MaybeType lower) {
 
 DType dtype_of(const Scalar& scalar) {
   switch (scalar.kind) {
-    case Scalar::Kind::integer: return DType::i64;
-    case Scalar::Kind::boolean: return DType::boolean;
-    default: return DType::f32;
+    case Scalar::Kind::integer:
+      return DType::i64;
+    case Scalar::Kind::boolean:
+      return DType::boolean;
+    default:
+      return DType::f32;
   }
 }
 
@@ -41,7 +46,8 @@ DType result_type(std::span<const Operand> operands) {
 }
 
 MaybeValue scalar_value(Builder& b, const Scalar& scalar, DType dtype) {
-  if (scalar.kind == Scalar::Kind::unknown) return fail(ErrorCode::unsupported, "a number depends on data: " + scalar.why);
+  if (scalar.kind == Scalar::Kind::unknown)
+    return fail(ErrorCode::unsupported, "a number depends on data: " + scalar.why);
   if (scalar.kind == Scalar::Kind::integer) {
     const auto value = scalar.i.constant();
     if (!value) return b.dim_scalar(scalar.i, dtype);

@@ -8,7 +8,9 @@
 namespace intaglio::frontend::pt2 {
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
 
 // The context of a dict or a model output class is a JSON list of its keys; of anything else it is something else.
 std::vector<std::string> keys_of(Json node) {

@@ -24,7 +24,8 @@ Binding* Scope::find(std::string_view name) {
 
 Result<Item> Scope::item(std::string_view name) {
   Binding* binding = find(name);
-  if (binding == nullptr) return fail(ErrorCode::file, "'" + std::string(name) + "' is used before anything defines it");
+  if (binding == nullptr)
+    return fail(ErrorCode::file, "'" + std::string(name) + "' is used before anything defines it");
   if (binding->load) {
     INTAGLIO_TRY(binding->item.value, binding->load());
     binding->load = nullptr;
@@ -41,8 +42,10 @@ MaybeValue Scope::value(std::string_view name) {
 
 Result<Scalar> Scope::scalar(std::string_view name) const {
   const auto it = bindings_.find(name);
-  if (it == bindings_.end()) return fail(ErrorCode::file, "'" + std::string(name) + "' is used before anything defines it");
-  if (!it->second.item.scalar) return fail(ErrorCode::file, "'" + std::string(name) + "' is a tensor where a number is expected");
+  if (it == bindings_.end())
+    return fail(ErrorCode::file, "'" + std::string(name) + "' is used before anything defines it");
+  if (!it->second.item.scalar)
+    return fail(ErrorCode::file, "'" + std::string(name) + "' is a tensor where a number is expected");
   return *it->second.item.scalar;
 }
 

@@ -42,9 +42,9 @@ struct Item {
 struct Binding {
   Item item{};
   std::function<MaybeValue()> load{};  // a weight that has not been used yet
-  int storage = 0;                   // names of one storage may alias each other
-  int identity = 0;                  // names of one identity are the same tensor
-  bool pinned = false;               // an input, a weight or a value of the enclosing graph: must not change
+  int storage = 0;                     // names of one storage may alias each other
+  int identity = 0;                    // names of one identity are the same tensor
+  bool pinned = false;                 // an input, a weight or a value of the enclosing graph: must not change
 };
 
 class Scope {

@@ -16,7 +16,8 @@ constexpr std::size_t kMaxTerms = 64;  // products of sums of a hostile file wou
 
 class SreprParser {
  public:
-  SreprParser(std::string_view text, const std::function<Dim(std::string_view)>& symbol) : text_(text), symbol_(symbol) {}
+  SreprParser(std::string_view text, const std::function<Dim(std::string_view)>& symbol)
+      : text_(text), symbol_(symbol) {}
 
   Result<Dim> whole() {
     INTAGLIO_TRY(Dim value, expression(0));
@@ -27,7 +28,8 @@ class SreprParser {
 
  private:
   tl::unexpected<Error> bad() const {
-    return fail(ErrorCode::file, "the size expression '" + std::string(text_.substr(0, 200)) + "' cannot be read at character " + std::to_string(at_));
+    return fail(ErrorCode::file, "the size expression '" + std::string(text_.substr(0, 200)) +
+                                     "' cannot be read at character " + std::to_string(at_));
   }
   void skip() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
@@ -41,7 +43,8 @@ class SreprParser {
   std::string_view word() {
     skip();
     const std::size_t first = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) ++at_;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_'))
+      ++at_;
     return text_.substr(first, at_ - first);
   }
   Result<Dim> number() {
@@ -70,9 +73,11 @@ class SreprParser {
   Result<Dim> expression(int depth) {
     if (depth > kMaxDepth) return fail(ErrorCode::file, "a size expression is nested too deeply");
     skip();
-    if (at_ < text_.size() && (text_[at_] == '-' || std::isdigit(static_cast<unsigned char>(text_[at_])) != 0)) return number();
+    if (at_ < text_.size() && (text_[at_] == '-' || std::isdigit(static_cast<unsigned char>(text_[at_])) != 0))
+      return number();
     const std::string_view name = word();
-    if (name == "One" || name == "Zero" || name == "NegativeOne") return Dim(name == "One" ? 1 : name == "Zero" ? 0 : -1);
+    if (name == "One" || name == "Zero" || name == "NegativeOne")
+      return Dim(name == "One" ? 1 : name == "Zero" ? 0 : -1);
     if (name.empty() || !accept('(')) return bad();
     if (name == "Integer" || name == "Symbol") {
       INTAGLIO_TRY(Dim value, name == "Integer" ? number() : symbol());
@@ -111,7 +116,8 @@ Result<Dim> checked_sum(const Dim& a, const Dim& b) {
 
 Result<Dim> power(const Dim& base, const Dim& exponent) {
   const auto count = exponent.constant();
-  if (!count || *count < 0 || *count > kMaxPower) return fail(ErrorCode::unsupported, "a size expression with a power other than 0 to 8");
+  if (!count || *count < 0 || *count > kMaxPower)
+    return fail(ErrorCode::unsupported, "a size expression with a power other than 0 to 8");
   Dim value = 1;
   for (std::int64_t i = 0; i < *count; ++i) {
     INTAGLIO_TRY(value, checked_product(value, base));

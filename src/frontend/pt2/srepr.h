@@ -10,8 +10,8 @@
 namespace intaglio::frontend::pt2 {
 
 // Add, Mul, Pow (constant non-negative exponent), Max, Min, FloorDiv, CleanDiv, IntTrueDiv (when exact), CeilDiv, Mod,
-// PythonMod, ModularIndexing, Integer, One, Zero, NegativeOne and Symbol. `symbol` is told each symbol's name and returns
-// what stands for it. Errors: file (not srepr, nested too deeply), unsupported (another function).
+// PythonMod, ModularIndexing, Integer, One, Zero, NegativeOne and Symbol. `symbol` is told each symbol's name and
+// returns what stands for it. Errors: file (not srepr, nested too deeply), unsupported (another function).
 Result<Dim> parse_srepr(std::string_view text, const std::function<Dim(std::string_view)>& symbol);
 
 }  // namespace intaglio::frontend::pt2

@@ -69,35 +69,43 @@ class ZipWriter {
 
  private:
   static void central(std::string& out, const EntryFields& entry) {
-    put(out, 0x02014b50, 4), put(out, 20, 2), put(out, 20, 2), put(out, entry.flags, 2), put(out, entry.method, 2), put(out, 0, 4), put(out, 0, 4);
+    put(out, 0x02014b50, 4), put(out, 20, 2), put(out, 20, 2), put(out, entry.flags, 2), put(out, entry.method, 2),
+        put(out, 0, 4), put(out, 0, 4);
     const std::uint64_t sentinel = 0xffffffff;
     put(out, entry.zip64 ? sentinel : entry.stored, 4), put(out, entry.zip64 ? sentinel : entry.size, 4);
-    put(out, entry.name.size(), 2), put(out, entry.zip64 ? 28 : 0, 2), put(out, 0, 2), put(out, 0, 2), put(out, 0, 2), put(out, 0, 4);
+    put(out, entry.name.size(), 2), put(out, entry.zip64 ? 28 : 0, 2), put(out, 0, 2), put(out, 0, 2), put(out, 0, 2),
+        put(out, 0, 4);
     put(out, entry.zip64 ? sentinel : entry.header, 4);
     out += entry.name;
-    if (entry.zip64) put(out, 1, 2), put(out, 24, 2), put(out, entry.size, 8), put(out, entry.stored, 8), put(out, entry.header, 8);
+    if (entry.zip64)
+      put(out, 1, 2), put(out, 24, 2), put(out, entry.size, 8), put(out, entry.stored, 8), put(out, entry.header, 8);
   }
 
   std::string bytes_;
   std::vector<EntryFields> entries_;
 };
 
-inline std::span<const std::byte> bytes_of(std::string_view text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
+inline std::span<const std::byte> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
 
 // ---- programs. Sizes are JSON: "4" becomes {"as_int": 4}, "s0" a symbol.
 inline std::string size_json(const std::string& size) {
   if (size[0] != 's') return "{\"as_int\": " + size + "}";
-  return "{\"as_expr\": {\"expr_str\": \"Symbol('" + size + "', positive=True, integer=True)\", \"hint\": {\"as_int\": 3}}}";
+  return "{\"as_expr\": {\"expr_str\": \"Symbol('" + size +
+         "', positive=True, integer=True)\", \"hint\": {\"as_int\": 3}}}";
 }
 
 inline std::string meta_json(int dtype, const std::vector<std::string>& sizes) {
   std::string list, strides;
   for (const std::string& size : sizes) list += (list.empty() ? "" : ", ") + size_json(size);
   std::vector<long> numbers(sizes.size(), 1);
-  for (std::size_t i = sizes.size(); i-- > 1;) numbers[i - 1] = numbers[i] * (sizes[i][0] == 's' ? 3 : std::stol(sizes[i]));
+  for (std::size_t i = sizes.size(); i-- > 1;)
+    numbers[i - 1] = numbers[i] * (sizes[i][0] == 's' ? 3 : std::stol(sizes[i]));
   for (const long stride : numbers) strides += (strides.empty() ? "" : ", ") + size_json(std::to_string(stride));
   return "{\"dtype\": " + std::to_string(dtype) + ", \"sizes\": [" + list + "], \"strides\": [" + strides +
-         "], \"storage_offset\": {\"as_int\": 0}, \"layout\": 7, \"requires_grad\": false, \"device\": {\"type\": \"cpu\", \"index\": null}}";
+         "], \"storage_offset\": {\"as_int\": 0}, \"layout\": 7, \"requires_grad\": false, \"device\": {\"type\": "
+         "\"cpu\", \"index\": null}}";
 }
 
 // One user input "x" and others; nodes given as JSON through node().
@@ -108,7 +116,8 @@ class ProgramWriter {
     tensor(name, dtype, sizes);
     return *this;
   }
-  ProgramWriter& parameter(const std::string& name, int dtype, const std::vector<std::string>& sizes, std::string data, bool pickled = false) {
+  ProgramWriter& parameter(const std::string& name, int dtype, const std::vector<std::string>& sizes, std::string data,
+                           bool pickled = false) {
     parameters_.push_back({name, meta_json(dtype, sizes), std::move(data), pickled});
     tensor(name, dtype, sizes);
     return *this;
@@ -118,18 +127,20 @@ class ProgramWriter {
     return *this;
   }
   // `inputs`: "self": {"as_tensor": ...} pairs, written name=json and separated by "; ".
-  ProgramWriter& node(const std::string& target, const std::vector<std::pair<std::string, std::string>>& inputs, const std::string& result,
-                      bool symbolic = false) {
+  ProgramWriter& node(const std::string& target, const std::vector<std::pair<std::string, std::string>>& inputs,
+                      const std::string& result, bool symbolic = false) {
     std::string list;
     for (const auto& [name, json] : inputs) {
       list += (list.empty() ? "" : ", ") + ("{\"name\": \"" + name + "\", \"arg\": " + json + ", \"kind\": 1}");
     }
     std::string output;
     if (!result.empty()) output = symbolic ? "{\"as_sym_int\": {\"as_name\": \"" + result + "\"}}" : t(result);
-    nodes_ += (nodes_.empty() ? "" : ", ") + ("{\"target\": \"" + target + "\", \"name\": \"" + (result.empty() ? "none" : result) + "\", \"inputs\": [" +
-              list + "], \"outputs\": [" + output +
-              "], \"metadata\": {\"stack_trace\": \"File \\\"/x/outer.py\\\", line 1, in f\\n  File \\\"/x/net.py\\\", line 42, in forward\\n    y\", "
-              "\"nn_module_stack\": \"L__self__,,Net;L__self___fc,fc,Linear\"}}");
+    nodes_ += (nodes_.empty() ? "" : ", ") +
+              ("{\"target\": \"" + target + "\", \"name\": \"" + (result.empty() ? "none" : result) +
+               "\", \"inputs\": [" + list + "], \"outputs\": [" + output +
+               "], \"metadata\": {\"stack_trace\": \"File \\\"/x/outer.py\\\", line 1, in f\\n  File "
+               "\\\"/x/net.py\\\", line 42, in forward\\n    y\", "
+               "\"nn_module_stack\": \"L__self__,,Net;L__self___fc,fc,Linear\"}}");
     return *this;
   }
   ProgramWriter& output(const std::string& name) {
@@ -146,7 +157,8 @@ class ProgramWriter {
     std::string inputs, input_specs, outputs, output_specs;
     for (const Parameter& p : parameters_) {
       inputs += (inputs.empty() ? "" : ", ") + t(p.name);
-      input_specs += (input_specs.empty() ? "" : ", ") + ("{\"parameter\": {\"arg\": {\"name\": \"" + p.name + "\"}, \"parameter_name\": \"m." + p.name + "\"}}");
+      input_specs += (input_specs.empty() ? "" : ", ") + ("{\"parameter\": {\"arg\": {\"name\": \"" + p.name +
+                                                          "\"}, \"parameter_name\": \"m." + p.name + "\"}}");
     }
     for (const std::string& name : user_inputs_) {
       inputs += (inputs.empty() ? "" : ", ") + t(name);
@@ -156,10 +168,13 @@ class ProgramWriter {
       outputs += (outputs.empty() ? "" : ", ") + t(name);
       output_specs += (output_specs.empty() ? "" : ", ") + ("{\"user_output\": {\"arg\": " + t(name) + "}}");
     }
-    return "{\"graph_module\": {\"graph\": {\"inputs\": [" + inputs + "], \"outputs\": [" + outputs + "], \"nodes\": [" + nodes_ + "], \"tensor_values\": {" +
-           tensors_ + "}, \"unknown_key\": [1, {\"a\": null}]}, \"signature\": {\"input_specs\": [" + input_specs + "], \"output_specs\": [" + output_specs +
+    return "{\"graph_module\": {\"graph\": {\"inputs\": [" + inputs + "], \"outputs\": [" + outputs +
+           "], \"nodes\": [" + nodes_ + "], \"tensor_values\": {" + tensors_ +
+           "}, \"unknown_key\": [1, {\"a\": null}]}, \"signature\": {\"input_specs\": [" + input_specs +
+           "], \"output_specs\": [" + output_specs +
            "]}, \"module_call_graph\": [{\"fqn\": \"\", \"signature\": {\"out_spec\": \"" + out_spec_ +
-           "\"}}]}, \"range_constraints\": {\"s0\": {\"min_val\": 2, \"max_val\": 64}, \"s1\": {\"min_val\": 0, \"max_val\": null}}, \"schema_version\": {\"major\": " +
+           "\"}}]}, \"range_constraints\": {\"s0\": {\"min_val\": 2, \"max_val\": 64}, \"s1\": {\"min_val\": 0, "
+           "\"max_val\": null}}, \"schema_version\": {\"major\": " +
            std::to_string(major) + ", \"minor\": 20}, \"torch_version\": \"2.13.0\"}";
   }
 
@@ -170,8 +185,9 @@ class ProgramWriter {
     for (const Parameter& p : parameters_) {
       const std::string path = "weight_" + std::to_string(index++);
       zip.add("net/data/weights/" + path, p.data);
-      config += (config.empty() ? "" : ", ") + ("\"m." + p.name + "\": {\"path_name\": \"" + path + "\", \"is_param\": true, \"use_pickle\": " +
-                (p.pickled ? "true" : "false") + ", \"tensor_meta\": " + p.meta + "}");
+      config += (config.empty() ? "" : ", ") +
+                ("\"m." + p.name + "\": {\"path_name\": \"" + path + "\", \"is_param\": true, \"use_pickle\": " +
+                 (p.pickled ? "true" : "false") + ", \"tensor_meta\": " + p.meta + "}");
     }
     zip.add("net/data/weights/model_weights_config.json", "{\"config\": {" + config + "}}");
     zip.add("net/data/constants/model_constants_config.json", "{\"config\": {}}");

@@ -13,11 +13,14 @@
 namespace intaglio::frontend::pt2 {
 namespace {
 
-constexpr std::string_view kDecompose = "call ep.run_decompositions({}) before torch.export.save: it replaces in-place operators";
+constexpr std::string_view kDecompose =
+    "call ep.run_decompositions({}) before torch.export.save: it replaces in-place operators";
 // Its body runs as it stands; what it switches (recording of gradients) does not exist here.
 constexpr std::string_view kInlined = "higher_order.wrap_with_set_grad_enabled";
 
-bool inlined(const NodeRecord& node) { return short_target(node.target) == kInlined; }
+bool inlined(const NodeRecord& node) {
+  return short_target(node.target) == kInlined;
+}
 
 const GraphBody* body_of(const NodeRecord& node) {
   for (const NamedArgument& input : node.inputs) {
@@ -26,7 +29,8 @@ const GraphBody* body_of(const NodeRecord& node) {
   return nullptr;
 }
 
-void collect_unsupported(const GraphBody& graph, std::map<std::string, std::vector<std::string>>& found, std::vector<std::string>& order) {
+void collect_unsupported(const GraphBody& graph, std::map<std::string, std::vector<std::string>>& found,
+                         std::vector<std::string>& order) {
   for (const NodeRecord& node : graph.nodes) {
     if (inlined(node)) {
       if (const GraphBody* body = body_of(node)) collect_unsupported(*body, found, order);
@@ -64,7 +68,8 @@ class ProgramTranslator {
   Status node(Scope& scope, const GraphBody& body, const NodeRecord& record, int index);
   Status inline_body(Scope& scope, const NodeRecord& record);
   Status change_in_place(Scope& scope, const NodeRecord& record, int index, const std::vector<Item>& items);
-  Status bind_results(Scope& scope, const GraphBody& body, const NodeRecord& record, Alias alias, const std::vector<Item>& items);
+  Status bind_results(Scope& scope, const GraphBody& body, const NodeRecord& record, Alias alias,
+                      const std::vector<Item>& items);
   Status check_type(const GraphBody& body, std::string_view name, const ir::Value* value) const;
   Status outputs(Scope& scope);
 
@@ -81,15 +86,24 @@ class ProgramTranslator {
 
 // Shapes of inputs that options fix give values to the symbols in their declared shapes.
 Status ProgramTranslator::fix_symbols() {
-  for (const InputSpec& spec : program_.inputs) {
-    const auto given = options_.fixed_inputs.find(std::string(spec.name));
-    const auto meta = program_.graph.tensors.find(spec.name);
-    if (spec.kind != InputSpec::Kind::user || given == options_.fixed_inputs.end() || meta == program_.graph.tensors.end()) continue;
-    const Shape& shape = given->second.shape;
-    if (shape.size() != meta->second.sizes.size()) return fail(ErrorCode::usage, "input '" + std::string(spec.name) + "' is fixed to a tensor of another rank");
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-      INTAGLIO_TRY(const Dim dim, dim_of(meta->second.sizes[i]));
-      if (const auto symbol = dim.as_symbol()) fixed_.emplace(*symbol, Dim(shape[i]));
+  for (const auto& [name, tensor] : options_.fixed_inputs) {
+    const auto is_it = [&, &wanted = name](const InputSpec& spec) {
+      return spec.kind == InputSpec::Kind::user && spec.name == wanted;
+    };
+    const auto meta = program_.graph.tensors.find(name);
+    if (std::none_of(program_.inputs.begin(), program_.inputs.end(), is_it) || meta == program_.graph.tensors.end()) {
+      return fail(ErrorCode::usage, "the input '" + name + "' that is to be fixed does not exist");
+    }
+    const std::vector<SizeExpr>& sizes = meta->second.sizes;
+    if (dtype_of_code(meta->second.dtype) != tensor.dtype || tensor.shape.size() != sizes.size()) {
+      return fail(ErrorCode::usage, "input '" + name + "' is fixed to a tensor of another dtype or rank");
+    }
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      INTAGLIO_TRY(const Dim dim, dim_of(sizes[i]));
+      if (const auto symbol = dim.as_symbol()) fixed_.emplace(*symbol, Dim(tensor.shape[i]));
+      if (dim.constant().value_or(tensor.shape[i]) != tensor.shape[i]) {
+        return fail(ErrorCode::usage, "input '" + name + "' is fixed to a tensor of another shape");
+      }
     }
   }
   return {};
@@ -126,7 +140,8 @@ Binding ProgramTranslator::weight(const InputSpec& spec) {
 Status ProgramTranslator::user_input(Scope& scope, const InputSpec& spec) {
   using Kind = Argument::Kind;
   if (spec.arg.kind == Kind::sym) {
-    return fail(ErrorCode::unsupported, "input '" + std::string(spec.name) + "' is a number, only tensors can be inputs", {},
+    return fail(ErrorCode::unsupported,
+                "input '" + std::string(spec.name) + "' is a number, only tensors can be inputs", {},
                 "export the model with the number as a constant, or pass it as a tensor");
   }
   if (spec.arg.kind != Kind::tensor) return {};  // None and constants that the graph has no name for
@@ -148,8 +163,12 @@ Status ProgramTranslator::user_input(Scope& scope, const InputSpec& spec) {
 Status ProgramTranslator::input(Scope& scope, const InputSpec& spec) {
   using Kind = InputSpec::Kind;
   switch (spec.kind) {
-    case Kind::user: return user_input(scope, spec);
-    case Kind::parameter: case Kind::buffer: case Kind::tensor_constant: return scope.bind(spec.name, weight(spec));
+    case Kind::user:
+      return user_input(scope, spec);
+    case Kind::parameter:
+    case Kind::buffer:
+    case Kind::tensor_constant:
+      return scope.bind(spec.name, weight(spec));
     case Kind::constant: {
       if (spec.name.empty()) return {};
       Binding binding{.item = {}, .load = {}, .storage = fresh(), .identity = last_storage_, .pinned = true};
@@ -158,8 +177,10 @@ Status ProgramTranslator::input(Scope& scope, const InputSpec& spec) {
       if (spec.arg.kind == Argument::Kind::boolean) binding.item.scalar = Scalar::of_bool(spec.arg.i != 0);
       return scope.bind(spec.name, std::move(binding));
     }
-    case Kind::token: return {};
-    case Kind::custom_object: break;
+    case Kind::token:
+      return {};
+    case Kind::custom_object:
+      break;
   }
   return fail(ErrorCode::unsupported, "programs with custom objects (torchbind, pickles) are not supported");
 }
@@ -195,17 +216,20 @@ Status ProgramTranslator::inline_body(Scope& scope, const NodeRecord& record) {
   inner.read_uses(*body);
   std::size_t first = 0;
   while (record.inputs[first].value.kind != Argument::Kind::graph) ++first;  // body_of found it
-  if (record.inputs.size() - first - 1 != body->inputs.size()) return fail(ErrorCode::file, "the op's body wants another number of arguments");
+  if (record.inputs.size() - first - 1 != body->inputs.size())
+    return fail(ErrorCode::file, "the op's body wants another number of arguments");
   for (std::size_t i = 0; i < body->inputs.size(); ++i) {
     const Argument& outer = record.inputs[first + 1 + i].value;
-    if (outer.kind != Argument::Kind::tensor && outer.kind != Argument::Kind::sym) return fail(ErrorCode::unsupported, "an argument of the op's body is neither a tensor nor a size");
+    if (outer.kind != Argument::Kind::tensor && outer.kind != Argument::Kind::sym)
+      return fail(ErrorCode::unsupported, "an argument of the op's body is neither a tensor nor a size");
     Binding binding{.item = {}, .load = {}, .storage = fresh(), .identity = last_storage_, .pinned = true};
     INTAGLIO_TRY(binding.item, scope.item(outer.text));
     INTAGLIO_CHECK(inner.bind(body->inputs[i].text, std::move(binding)));
   }
   INTAGLIO_CHECK(nodes(inner, *body));
   const auto names = result_names(record);
-  if (names.size() != body->outputs.size()) return fail(ErrorCode::file, "the op's body gives another number of results");
+  if (names.size() != body->outputs.size())
+    return fail(ErrorCode::file, "the op's body gives another number of results");
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i].empty()) continue;
     // Results may be arguments of the body passed through: nothing may change them in place.
@@ -218,16 +242,23 @@ Status ProgramTranslator::inline_body(Scope& scope, const NodeRecord& record) {
 
 // The name that a changed tensor had stands for the new value from here on. Other names that may share its storage must
 // not be read any more: their values would have to change too.
-Status ProgramTranslator::change_in_place(Scope& scope, const NodeRecord& record, int index, const std::vector<Item>& items) {
+Status ProgramTranslator::change_in_place(Scope& scope, const NodeRecord& record, int index,
+                                          const std::vector<Item>& items) {
   const auto names = result_names(record);
-  if (items.size() != 1 || items[0].value == nullptr || record.inputs.empty() || record.inputs[0].value.kind != Argument::Kind::tensor || names.size() > 1) {
+  if (items.size() != 1 || items[0].value == nullptr || record.inputs.empty() ||
+      record.inputs[0].value.kind != Argument::Kind::tensor || names.size() > 1) {
     return fail(ErrorCode::unsupported, "this in-place operator is not supported", {}, std::string(kDecompose));
   }
   Binding* changed = scope.find(record.inputs[0].value.text);
-  if (changed == nullptr || changed->item.value == nullptr) return fail(ErrorCode::file, "an in-place operator on what is no tensor");
-  if (changed->pinned) return fail(ErrorCode::unsupported, "the program changes an input or a weight in place", {}, std::string(kDecompose));
+  if (changed == nullptr || changed->item.value == nullptr)
+    return fail(ErrorCode::file, "an in-place operator on what is no tensor");
+  if (changed->pinned)
+    return fail(ErrorCode::unsupported, "the program changes an input or a weight in place", {},
+                std::string(kDecompose));
   const ir::Value* before = changed->item.value;
-  if (items[0].value->shape() != before->shape()) return fail(ErrorCode::unsupported, "an in-place operator changes the shape of its tensor", {}, std::string(kDecompose));
+  if (items[0].value->shape() != before->shape())
+    return fail(ErrorCode::unsupported, "an in-place operator changes the shape of its tensor", {},
+                std::string(kDecompose));
   INTAGLIO_TRY(ir::Value * after, b_.cast(items[0].value, before->dtype()));
   const int storage = changed->storage, identity = changed->identity;
   for (const std::string_view name : scope.live_names(storage, index)) {
@@ -235,11 +266,14 @@ Status ProgramTranslator::change_in_place(Scope& scope, const NodeRecord& record
     if (other->identity == identity) {
       other->item.value = after;
     } else {
-      return fail(ErrorCode::unsupported, "an in-place operator changes a tensor while its view '" + std::string(name) + "' is still in use", {}, std::string(kDecompose));
+      return fail(ErrorCode::unsupported,
+                  "an in-place operator changes a tensor while its view '" + std::string(name) + "' is still in use",
+                  {}, std::string(kDecompose));
     }
   }
   if (names.empty() || names[0].empty()) return {};
-  Binding binding{.item = {.value = after, .scalar = {}}, .load = {}, .storage = storage, .identity = identity, .pinned = false};
+  Binding binding{
+      .item = {.value = after, .scalar = {}}, .load = {}, .storage = storage, .identity = identity, .pinned = false};
   return scope.bind(names[0], std::move(binding));
 }
 
@@ -259,15 +293,20 @@ Status ProgramTranslator::check_type(const GraphBody& body, std::string_view nam
     if (declared.back() != '[') declared += ", ";
     declared += size.expr.empty() ? std::to_string(size.value) : std::string("?");
   }
-  return fail(ErrorCode::file, "the archive declares '" + std::string(name) + "' as " + declared + "], the op gives " + to_string(value->type()));
+  return fail(ErrorCode::file, "the archive declares '" + std::string(name) + "' as " + declared + "], the op gives " +
+                                   to_string(value->type()));
 }
 
-Status ProgramTranslator::bind_results(Scope& scope, const GraphBody& body, const NodeRecord& record, Alias alias, const std::vector<Item>& items) {
+Status ProgramTranslator::bind_results(Scope& scope, const GraphBody& body, const NodeRecord& record, Alias alias,
+                                       const std::vector<Item>& items) {
   const auto names = result_names(record);
-  if (names.size() > items.size()) return fail(ErrorCode::unsupported, "the op has " + std::to_string(names.size()) + " results, " + std::to_string(items.size()) + " are supported");
+  if (names.size() > items.size())
+    return fail(ErrorCode::unsupported, "the op has " + std::to_string(names.size()) + " results, " +
+                                            std::to_string(items.size()) + " are supported");
   const Binding* base = nullptr;
   for (const NamedArgument& input : record.inputs) {
-    if (base == nullptr && alias != Alias::fresh && input.value.kind == Argument::Kind::tensor) base = scope.find(input.value.text);
+    if (base == nullptr && alias != Alias::fresh && input.value.kind == Argument::Kind::tensor)
+      base = scope.find(input.value.text);
   }
   const int storage = base == nullptr ? fresh() : base->storage;
   const int identity = alias == Alias::same && base != nullptr ? base->identity : fresh();
@@ -277,7 +316,8 @@ Status ProgramTranslator::bind_results(Scope& scope, const GraphBody& body, cons
     if (items[i].value != nullptr) {
       INTAGLIO_CHECK(check_type(body, names[i], items[i].value));
     }
-    INTAGLIO_CHECK(scope.bind(names[i], {.item = items[i], .load = {}, .storage = storage, .identity = identity, .pinned = pinned}));
+    INTAGLIO_CHECK(scope.bind(
+        names[i], {.item = items[i], .load = {}, .storage = storage, .identity = identity, .pinned = pinned}));
   }
   return {};
 }
@@ -288,8 +328,10 @@ Status ProgramTranslator::outputs(Scope& scope) {
   std::size_t user_outputs = 0;
   for (const OutputSpec& spec : program_.outputs) {
     if (spec.kind != "user_output") {
-      return fail(ErrorCode::unsupported, "the program changes its state ('" + std::string(spec.kind) + "' of '" + std::string(spec.target) + "')", {},
-                  "export a model that returns what it changes instead");
+      return fail(
+          ErrorCode::unsupported,
+          "the program changes its state ('" + std::string(spec.kind) + "' of '" + std::string(spec.target) + "')", {},
+          "export a model that returns what it changes instead");
     }
     ++user_outputs;
   }
@@ -299,10 +341,12 @@ Status ProgramTranslator::outputs(Scope& scope) {
     MaybeValue value = nullptr;
     if (arg.kind == Argument::Kind::tensor || arg.kind == Argument::Kind::sym) {
       INTAGLIO_TRY(const Item item, scope.item(arg.text));
-      if (item.value == nullptr && !item.scalar) return fail(ErrorCode::unsupported, "output '" + names[i] + "' is an additional result that is not supported");
+      if (item.value == nullptr && !item.scalar)
+        return fail(ErrorCode::unsupported, "output '" + names[i] + "' is an additional result that is not supported");
       value = item.value;
       if (item.scalar) {
-        if (item.scalar->kind != Scalar::Kind::integer) return fail(ErrorCode::unsupported, "output '" + names[i] + "' is a number that is no integer");
+        if (item.scalar->kind != Scalar::Kind::integer)
+          return fail(ErrorCode::unsupported, "output '" + names[i] + "' is a number that is no integer");
         value = b_.dim_scalar(item.scalar->i);
       }
     } else if (arg.kind == Argument::Kind::integer) {
@@ -341,7 +385,8 @@ std::string source_of(const NodeRecord& node) {
     if (end != rest.npos) {
       const std::string_view path = rest.substr(0, end);
       const std::string_view number = rest.substr(end + line.size());
-      source = std::string(path.substr(path.rfind('/') + 1)) + ":" + std::string(number.substr(0, number.find_first_not_of("0123456789")));
+      source = std::string(path.substr(path.rfind('/') + 1)) + ":" +
+               std::string(number.substr(0, number.find_first_not_of("0123456789")));
     }
   }
   // "key,path,type;key,path,type": the last path.

@@ -13,19 +13,31 @@
 namespace intaglio::frontend::pt2 {
 namespace {
 
-using testing::bytes_of;
-using testing::ProgramWriter;
 using ::testing::AllOf;
+using testing::bytes_of;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::ProgramWriter;
 
 const std::string kTrue = R"({"as_bool": true})";
-std::string t(const std::string& name) { return ProgramWriter::t(name); }
-std::string i(long value) { return R"({"as_int": )" + std::to_string(value) + "}"; }
-std::string f(const std::string& value) { return R"({"as_float": )" + value + "}"; }
-std::string ints(const std::string& list) { return R"({"as_ints": [)" + list + "]}"; }
-std::string sym(const std::string& name) { return R"({"as_sym_int": {"as_name": ")" + name + "\"}}"; }
-std::string syms(const std::string& list) { return R"({"as_sym_ints": [)" + list + "]}"; }
+std::string t(const std::string& name) {
+  return ProgramWriter::t(name);
+}
+std::string i(long value) {
+  return R"({"as_int": )" + std::to_string(value) + "}";
+}
+std::string f(const std::string& value) {
+  return R"({"as_float": )" + value + "}";
+}
+std::string ints(const std::string& list) {
+  return R"({"as_ints": [)" + list + "]}";
+}
+std::string sym(const std::string& name) {
+  return R"({"as_sym_int": {"as_name": ")" + name + "\"}}";
+}
+std::string syms(const std::string& list) {
+  return R"({"as_sym_ints": [)" + list + "]}";
+}
 
 // The graph in text form, or the error.
 std::string text_of(std::string_view archive_bytes, const ImportOptions& options = {}) {
@@ -41,12 +53,18 @@ std::string text_of(std::string_view archive_bytes, const ImportOptions& options
   if (const auto checked = ir::verify(graph); !checked) return "invalid: " + checked.error().to_string();
   return ir::print(graph);
 }
-std::string text_of(const ProgramWriter& writer, const ImportOptions& options = {}) { return text_of(writer.archive(), options); }
+std::string text_of(const ProgramWriter& writer, const ImportOptions& options = {}) {
+  return text_of(writer.archive(), options);
+}
 
 // A program of one op on x: f32[s0, 4], y: f32[4], n: i64[s0, 4] and h: bf16[4].
 ProgramWriter with_inputs() {
   ProgramWriter writer;
-  writer.input("x", 7, {"s0", "4"}).input("y", 7, {"4"}).input("n", 5, {"s0", "4"}).input("h", 13, {"4"}).input("z", 8, {});
+  writer.input("x", 7, {"s0", "4"})
+      .input("y", 7, {"4"})
+      .input("n", 5, {"s0", "4"})
+      .input("h", 13, {"4"})
+      .input("z", 8, {});
   return writer;
 }
 std::string one(const std::string& target, const std::vector<std::pair<std::string, std::string>>& inputs) {
@@ -54,9 +72,11 @@ std::string one(const std::string& target, const std::vector<std::pair<std::stri
 }
 
 TEST(Translate, KeepsSymbolsOriginsAndNames) {
-  const std::string text = text_of(with_inputs().node("torch.ops.aten.add.Tensor", {{"self", t("x")}, {"other", t("y")}}, "sum").output("sum"));
-  EXPECT_THAT(text, AllOf(HasSubstr("symbol s0 in [2, 64]"), HasSubstr("input \"x\""), HasSubstr("f32[s0, 4]"), HasSubstr("add("),
-                          HasSubstr("\"sum\" \"net.py:42 fc\""), HasSubstr("output \"output_0\" %sum")));
+  const std::string text = text_of(
+      with_inputs().node("torch.ops.aten.add.Tensor", {{"self", t("x")}, {"other", t("y")}}, "sum").output("sum"));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("symbol s0 in [2, 64]"), HasSubstr("input \"x\""), HasSubstr("f32[s0, 4]"),
+                    HasSubstr("add("), HasSubstr("\"sum\" \"net.py:42 fc\""), HasSubstr("output \"output_0\" %sum")));
 }
 
 TEST(Translate, PromotesAsTorchDoes) {
@@ -64,7 +84,8 @@ TEST(Translate, PromotesAsTorchDoes) {
   EXPECT_THAT(one("aten.add.Tensor", {{"self", t("n")}, {"other", i(2)}}), HasSubstr(": i64[s0, 4] = add("));
   EXPECT_THAT(one("aten.add.Tensor", {{"self", t("h")}, {"other", f("2.0")}}), HasSubstr(": bf16[4] = add("));
   EXPECT_THAT(one("aten.add.Tensor", {{"self", t("h")}, {"other", t("y")}}), HasSubstr(": f32[4] = add("));
-  EXPECT_THAT(one("aten.mul.Tensor", {{"self", t("x")}, {"other", t("z")}}), HasSubstr(": f32[s0, 4] = mul("));  // a 0-dim f64 does not widen
+  EXPECT_THAT(one("aten.mul.Tensor", {{"self", t("x")}, {"other", t("z")}}),
+              HasSubstr(": f32[s0, 4] = mul("));  // a 0-dim f64 does not widen
   EXPECT_THAT(one("aten.mul.Tensor", {{"self", t("n")}, {"other", t("z")}}), HasSubstr(": f64[s0, 4] = mul("));
   EXPECT_THAT(one("aten.div.Tensor", {{"self", t("n")}, {"other", i(2)}}), HasSubstr(": f32[s0, 4] = div("));
   EXPECT_THAT(one("aten.exp.default", {{"self", t("n")}}), HasSubstr(": f32[s0, 4] = exp("));
@@ -74,10 +95,12 @@ TEST(Translate, PromotesAsTorchDoes) {
 
 TEST(Translate, FillsDefaultsIn) {
   EXPECT_THAT(one("aten.gelu.default", {{"self", t("x")}}), HasSubstr("= gelu("));
-  EXPECT_THAT(one("aten.gelu.default", {{"self", t("x")}, {"approximate", R"({"as_string": "tanh"})"}}), HasSubstr("approximate=\"tanh\""));
+  EXPECT_THAT(one("aten.gelu.default", {{"self", t("x")}, {"approximate", R"({"as_string": "tanh"})"}}),
+              HasSubstr("approximate=\"tanh\""));
   EXPECT_THAT(one("aten.flatten.using_ints", {{"self", t("x")}}), HasSubstr("f32[4*s0]"));
   EXPECT_THAT(one("aten.softmax.int", {{"self", t("x")}, {"dim", i(-1)}}), HasSubstr("axis=1"));
-  EXPECT_THAT(one("aten.clamp.default", {{"self", t("x")}, {"min", f("\"-Infinity\"")}, {"max", i(6)}}), HasSubstr("clamp("));
+  EXPECT_THAT(one("aten.clamp.default", {{"self", t("x")}, {"min", f("\"-Infinity\"")}, {"max", i(6)}}),
+              HasSubstr("clamp("));
 }
 
 TEST(Translate, ShapesFollowSymbols) {
@@ -85,8 +108,13 @@ TEST(Translate, ShapesFollowSymbols) {
   writer.node("torch.ops.aten.sym_size.int", {{"self", t("x")}, {"dim", i(0)}}, "size", true);
   writer.node("_operator.mul", {{"a", sym("size")}, {"b", i(2)}}, "twice", true);
   writer.node("_operator.floordiv", {{"a", sym("twice")}, {"b", i(2)}}, "back", true);
-  writer.node("torch.ops.aten.view.default", {{"self", t("x")}, {"size", syms(R"({"as_name": "twice"}, {"as_int": -1})")}}, "v");
-  writer.node("torch.ops.aten.reshape.default", {{"self", t("v")}, {"shape", syms(R"({"as_name": "back"}, {"as_int": 4})")}}, "r").output("v").output("r");
+  writer.node("torch.ops.aten.view.default",
+              {{"self", t("x")}, {"size", syms(R"({"as_name": "twice"}, {"as_int": -1})")}}, "v");
+  writer
+      .node("torch.ops.aten.reshape.default",
+            {{"self", t("v")}, {"shape", syms(R"({"as_name": "back"}, {"as_int": 4})")}}, "r")
+      .output("v")
+      .output("r");
   EXPECT_THAT(text_of(writer), AllOf(HasSubstr("f32[2*s0, 2]"), HasSubstr("%r: f32[s0, 4]")));
 }
 
@@ -102,9 +130,13 @@ TEST(Translate, UndecidedNumbersOnlyMatterWhenUsed) {
 }
 
 TEST(Translate, SlicesAndSelects) {
-  EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(1)}, {"start", i(-3)}, {"end", i(9223372036854775807)}}), HasSubstr("%r: f32[s0, 3]"));
-  EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(0)}, {"start", i(0)}, {"end", i(1)}}), HasSubstr("%r: f32[1, 4]"));
-  EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(0)}, {"end", i(9223372036854775807)}}), HasSubstr("output \"output_0\" %x"));
+  EXPECT_THAT(
+      one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(1)}, {"start", i(-3)}, {"end", i(9223372036854775807)}}),
+      HasSubstr("%r: f32[s0, 3]"));
+  EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(0)}, {"start", i(0)}, {"end", i(1)}}),
+              HasSubstr("%r: f32[1, 4]"));
+  EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(0)}, {"end", i(9223372036854775807)}}),
+              HasSubstr("output \"output_0\" %x"));
   EXPECT_THAT(one("aten.select.int", {{"self", t("x")}, {"dim", i(1)}, {"index", i(-1)}}), HasSubstr("f32[s0]"));
   EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"step", i(0)}}), HasSubstr("error"));
   EXPECT_THAT(one("aten.slice.Tensor", {{"self", t("x")}, {"dim", i(2)}}), HasSubstr("error"));
@@ -114,7 +146,10 @@ TEST(Translate, IndexingByTensors) {
   ProgramWriter writer;
   writer.input("d", 7, {"2", "3", "4", "5"}).input("a", 5, {"6"}).input("b", 5, {"7", "1"}).input("m", 12, {"2"});
   const auto indexed = [&](const std::string& list) {
-    return text_of(ProgramWriter(writer).node("torch.ops.aten.index.Tensor", {{"self", t("d")}, {"indices", R"({"as_optional_tensors": [)" + list + "]}"}}, "r").output("r"));
+    return text_of(ProgramWriter(writer)
+                       .node("torch.ops.aten.index.Tensor",
+                             {{"self", t("d")}, {"indices", R"({"as_optional_tensors": [)" + list + "]}"}}, "r")
+                       .output("r"));
   };
   const std::string none = R"({"as_none": true})";
   EXPECT_THAT(indexed(none + ", " + t("a")), HasSubstr(": f32[2, 6, 4, 5] = gather("));
@@ -129,12 +164,18 @@ TEST(Translate, WeightsAreRead) {
   ProgramWriter writer = with_inputs();
   writer.parameter("w", 7, {"2", "4"}, eight).parameter("unused", 7, {"4"}, "short");
   writer.node("torch.ops.aten.linear.default", {{"input", t("x")}, {"weight", t("w")}}, "r").output("r");
-  EXPECT_THAT(text_of(writer), AllOf(HasSubstr("linear("), HasSubstr("transposed=true"), HasSubstr("const %"), HasSubstr("%r: f32[s0, 2]")));
+  EXPECT_THAT(text_of(writer), AllOf(HasSubstr("linear("), HasSubstr("transposed=true"), HasSubstr("const %"),
+                                     HasSubstr("%r: f32[s0, 2]")));
   ProgramWriter short_one = with_inputs();
-  short_one.parameter("w", 7, {"2", "4"}, four).node("torch.ops.aten.linear.default", {{"input", t("x")}, {"weight", t("w")}}, "r").output("r");
-  EXPECT_THAT(text_of(short_one), AllOf(HasSubstr("error"), HasSubstr("'m.w'"), HasSubstr("reaches outside its record")));
+  short_one.parameter("w", 7, {"2", "4"}, four)
+      .node("torch.ops.aten.linear.default", {{"input", t("x")}, {"weight", t("w")}}, "r")
+      .output("r");
+  EXPECT_THAT(text_of(short_one),
+              AllOf(HasSubstr("error"), HasSubstr("'m.w'"), HasSubstr("reaches outside its record")));
   ProgramWriter pickled = with_inputs();
-  pickled.parameter("w", 7, {"2", "4"}, eight, true).node("torch.ops.aten.linear.default", {{"input", t("x")}, {"weight", t("w")}}, "r").output("r");
+  pickled.parameter("w", 7, {"2", "4"}, eight, true)
+      .node("torch.ops.aten.linear.default", {{"input", t("x")}, {"weight", t("w")}}, "r")
+      .output("r");
   EXPECT_THAT(text_of(pickled), AllOf(HasSubstr("error"), HasSubstr("run_decompositions")));
 }
 
@@ -175,14 +216,16 @@ TEST(Translate, InPlaceOperatorsRename) {
   dead_view.node("torch.ops.aten.relu_.default", {{"self", t("v")}}, "r").output("v").output("r");
   EXPECT_THAT(text_of(dead_view), AllOf(HasSubstr("output \"output_0\" %r\n"), HasSubstr("output \"output_1\" %r\n")));
   live_base.node("torch.ops.aten.relu_.default", {{"self", t("v")}}, "r").output("a").output("r");
-  EXPECT_THAT(text_of(live_base), AllOf(HasSubstr("error"), HasSubstr("view 'a' is still in use"), HasSubstr("run_decompositions({})")));
+  EXPECT_THAT(text_of(live_base),
+              AllOf(HasSubstr("error"), HasSubstr("view 'a' is still in use"), HasSubstr("run_decompositions({})")));
   on_input.node("torch.ops.aten.add_.Tensor", {{"self", t("x")}, {"other", t("y")}}, "r").output("r");
   EXPECT_THAT(text_of(on_input), AllOf(HasSubstr("error"), HasSubstr("changes an input")));
 }
 
 TEST(Translate, UnknownOpsAreCollected) {
   ProgramWriter writer = with_inputs();
-  writer.node("torch.ops.aten.frobnicate.default", {{"self", t("x")}}, "a").node("torch.ops.aten.frobnicate.default", {{"self", t("a")}}, "b");
+  writer.node("torch.ops.aten.frobnicate.default", {{"self", t("x")}}, "a")
+      .node("torch.ops.aten.frobnicate.default", {{"self", t("a")}}, "b");
   writer.node("torch.ops.my.op.default", {{"self", t("b")}}, "c").output("c");
   EXPECT_EQ(text_of(writer), "unknown: aten.frobnicate.defaultx2 my.op.defaultx1");
 }
@@ -195,9 +238,12 @@ TEST(Translate, FalseProgramsAreErrors) {
   EXPECT_THAT(one("aten.permute.default", {{"self", t("x")}, {"dims", ints("0, 0")}}), HasSubstr("repeated"));
   EXPECT_THAT(one("aten.zeros.default", {{"size", ints("-4")}}), HasSubstr("error"));
   EXPECT_THAT(one("aten.split.Tensor", {{"self", t("z")}, {"split_size", i(1)}}), HasSubstr("error"));
-  EXPECT_THAT(one("aten.dropout.default", {{"input", t("x")}, {"p", f("0.5")}, {"train", kTrue}}), HasSubstr("model.eval()"));
+  EXPECT_THAT(one("aten.dropout.default", {{"input", t("x")}, {"p", f("0.5")}, {"train", kTrue}}),
+              HasSubstr("model.eval()"));
   ProgramWriter twice = with_inputs();
-  twice.node("torch.ops.aten.relu.default", {{"self", t("x")}}, "r").node("torch.ops.aten.relu.default", {{"self", t("x")}}, "r").output("r");
+  twice.node("torch.ops.aten.relu.default", {{"self", t("x")}}, "r")
+      .node("torch.ops.aten.relu.default", {{"self", t("x")}}, "r")
+      .output("r");
   EXPECT_THAT(text_of(twice), HasSubstr("two results"));
   ProgramWriter declared = with_inputs();
   declared.tensor("r", 7, {"s0", "5"}).node("torch.ops.aten.relu.default", {{"self", t("x")}}, "r").output("r");
@@ -207,8 +253,14 @@ TEST(Translate, FalseProgramsAreErrors) {
 TEST(Translate, FixedInputsLeaveTheSignature) {
   ImportOptions options;
   options.fixed_inputs["n"] = *ir::Tensor::from<std::int64_t>({3, 4}, std::vector<std::int64_t>(12, 1));
-  const std::string text = text_of(with_inputs().node("torch.ops.aten.add.Tensor", {{"self", t("x")}, {"other", t("n")}}, "r").output("r"), options);
+  const std::string text = text_of(
+      with_inputs().node("torch.ops.aten.add.Tensor", {{"self", t("x")}, {"other", t("n")}}, "r").output("r"), options);
   EXPECT_THAT(text, AllOf(Not(HasSubstr("input \"n\"")), HasSubstr("f32[3, 4]"), Not(HasSubstr("symbol"))));
+  options.fixed_inputs["missing"] = ir::Tensor::scalar_f32(1);
+  EXPECT_THAT(text_of(with_inputs().output("x"), options), HasSubstr("'missing'"));
+  ImportOptions wrong;
+  wrong.fixed_inputs["n"] = ir::Tensor::scalar_f32(1);
+  EXPECT_THAT(text_of(with_inputs().output("x"), wrong), HasSubstr("another dtype"));
 }
 
 TEST(Archive, OtherFormatsAreNamed) {
@@ -219,7 +271,8 @@ TEST(Archive, OtherFormatsAreNamed) {
   EXPECT_THAT(error("serialized_exported_program.json"), HasSubstr("older torch.export.save"));
   EXPECT_THAT(error("m/data/weights/model.pt"), HasSubstr("older versions"));
   EXPECT_THAT(error("m/anything"), HasSubstr("no models/*.json"));
-  EXPECT_THAT(text_of(testing::ZipWriter().add("m/models/a.json", "{}").add("m/models/b.json", "{}").finish()), HasSubstr("several models (a, b)"));
+  EXPECT_THAT(text_of(testing::ZipWriter().add("m/models/a.json", "{}").add("m/models/b.json", "{}").finish()),
+              HasSubstr("several models (a, b)"));
   EXPECT_THAT(text_of(testing::ZipWriter().add("m/models/a.json", "{").finish()), HasSubstr("cannot be read"));
 }
 
@@ -227,16 +280,19 @@ TEST(Archive, DamageIsAnErrorOrAnAnswer) {
   ProgramWriter writer = with_inputs();
   writer.parameter("w", 7, {"2", "4"}, std::string(32, '\1'));
   writer.node("torch.ops.aten.linear.default", {{"input", t("x")}, {"weight", t("w")}}, "a");
-  writer.node("torch.ops.aten.slice.Tensor", {{"self", t("a")}, {"dim", i(1)}, {"start", i(0)}, {"end", i(1)}}, "r").output("r");
+  writer.node("torch.ops.aten.slice.Tensor", {{"self", t("a")}, {"dim", i(1)}, {"start", i(0)}, {"end", i(1)}}, "r")
+      .output("r");
   const std::string archive = writer.archive();
   ASSERT_THAT(text_of(archive), Not(HasSubstr("error")));
   std::mt19937 random(2);
   for (int round = 0; round < 3000; ++round) {
     std::vector<char> damaged(archive.begin(), archive.end());
-    for (unsigned k = 0; k <= random() % 3; ++k) damaged[random() % damaged.size()] = static_cast<char>("0123456789-\"{}[],:eas"[random() % 21]);
+    for (unsigned k = 0; k <= random() % 3; ++k)
+      damaged[random() % damaged.size()] = static_cast<char>("0123456789-\"{}[],:eas"[random() % 21]);
     EXPECT_FALSE(text_of({damaged.data(), damaged.size()}).empty());
   }
-  for (std::size_t size = 0; size < archive.size(); size += 97) EXPECT_THAT(text_of(archive.substr(0, size)), HasSubstr("error"));
+  for (std::size_t size = 0; size < archive.size(); size += 97)
+    EXPECT_THAT(text_of(archive.substr(0, size)), HasSubstr("error"));
 }
 
 TEST(OpTable, InPlaceTargetsUseTheFunctionalRow) {
@@ -245,7 +301,8 @@ TEST(OpTable, InPlaceTargetsUseTheFunctionalRow) {
   EXPECT_EQ(find_op("torch.ops.aten.add_.Tensor").row, find_op("torch.ops.aten.add.Tensor").row);
   EXPECT_FALSE(find_op("torch.ops.aten.__and__.Tensor").in_place);
   EXPECT_EQ(find_op("torch.ops.aten.nothing_.default").row, nullptr);
-  for (const char* odd : {"", ".", "..", "a..", "_._", "_.._", "._.", "aten._.x"}) EXPECT_EQ(find_op(odd).row, nullptr) << odd;
+  for (const char* odd : {"", ".", "..", "a..", "_._", "_.._", "._.", "aten._.x"})
+    EXPECT_EQ(find_op(odd).row, nullptr) << odd;
   EXPECT_GT(op_count(), 200u);
 }
 

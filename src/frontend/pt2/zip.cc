@@ -46,7 +46,8 @@ class Bytes {
   std::uint64_t number(std::uint64_t at, int bytes) const {
     std::uint64_t value = 0;
     for (int i = bytes - 1; i >= 0; --i) {
-      value = value << 8 | std::to_integer<std::uint64_t>(data_[static_cast<std::size_t>(at) + static_cast<std::size_t>(i)]);
+      value = value << 8 |
+              std::to_integer<std::uint64_t>(data_[static_cast<std::size_t>(at) + static_cast<std::size_t>(i)]);
     }
     return value;
   }
@@ -69,9 +70,11 @@ std::optional<std::uint64_t> find_end(const Bytes& file) {
 
 // Fields of the zip64 record replace those of the plain one where the plain one holds its sentinel.
 Status read_end64(const Bytes& file, std::uint64_t locator, Directory& directory, std::uint64_t& end) {
-  if (file.u32(locator + 4) != 0 || file.u32(locator + 16) > 1) return bad(locator, "archives in several parts are not read");
+  if (file.u32(locator + 4) != 0 || file.u32(locator + 16) > 1)
+    return bad(locator, "archives in several parts are not read");
   const std::uint64_t at = file.u64(locator + 8);
-  if (!file.has(at, kEnd64Size) || at + kEnd64Size > locator) return bad(locator, "the zip64 end record lies outside the file");
+  if (!file.has(at, kEnd64Size) || at + kEnd64Size > locator)
+    return bad(locator, "the zip64 end record lies outside the file");
   if (file.u32(at) != kEnd64) return bad(at, "no zip64 end record where the locator points");
   if (file.u32(at + 16) != 0 || file.u32(at + 20) != 0) return bad(at, "archives in several parts are not read");
   const Directory wide{.offset = file.u64(at + 48), .size = file.u64(at + 40), .entries = file.u64(at + 32)};
@@ -102,9 +105,11 @@ Result<Directory> find_directory(const Bytes& file, const ZipLimits& limits) {
     return bad(at, "the central directory lies outside the file");
   }
   if (directory.entries > limits.max_entries) {
-    return bad(at, "the archive has " + std::to_string(directory.entries) + " entries, more than " + std::to_string(limits.max_entries));
+    return bad(at, "the archive has " + std::to_string(directory.entries) + " entries, more than " +
+                       std::to_string(limits.max_entries));
   }
-  if (directory.entries > directory.size / kCentralSize) return bad(at, "the central directory is too small for its entries");
+  if (directory.entries > directory.size / kCentralSize)
+    return bad(at, "the central directory is too small for its entries");
   return directory;
 }
 
@@ -115,7 +120,8 @@ struct Row {
 };
 
 Status read_zip64_extra(const Bytes& file, std::uint64_t at, std::uint64_t length, Row& row) {
-  const bool wants_size = row.size == 0xffffffff, wants_stored = row.stored == 0xffffffff, wants_header = row.header == 0xffffffff;
+  const bool wants_size = row.size == 0xffffffff, wants_stored = row.stored == 0xffffffff,
+             wants_header = row.header == 0xffffffff;
   if (!wants_size && !wants_stored && !wants_header) return {};
   const std::uint64_t end = at + length;
   while (end - at >= 4) {
@@ -148,7 +154,8 @@ bool safe_name(std::string_view name) {
 }
 
 Result<Row> read_row(const Bytes& file, std::uint64_t at, std::uint64_t end) {
-  if (end - at < kCentralSize || file.u32(at) != kCentralHeader) return bad(at, "a corrupted row of the central directory");
+  if (end - at < kCentralSize || file.u32(at) != kCentralHeader)
+    return bad(at, "a corrupted row of the central directory");
   const std::uint64_t name_size = file.u16(at + 28), extra_size = file.u16(at + 30), comment_size = file.u16(at + 32);
   Row row;
   row.next = at + kCentralSize + name_size + extra_size + comment_size;
@@ -157,15 +164,18 @@ Result<Row> read_row(const Bytes& file, std::uint64_t at, std::uint64_t end) {
   if (!safe_name(row.name)) return bad(at, "an entry's name is empty, absolute or contains '..'");
   if ((file.u16(at + 8) & kEncryptedFlags) != 0) return bad(at, "entry '" + std::string(row.name) + "' is encrypted");
   if (const int method = file.u16(at + 10); method != 0) {
-    return fail(ErrorCode::file, "entry '" + std::string(row.name) + "' is compressed (method " + std::to_string(method) + ")",
-                "offset " + std::to_string(at), "torch.export.save stores entries uncompressed; save again, or re-pack without compression");
+    return fail(ErrorCode::file,
+                "entry '" + std::string(row.name) + "' is compressed (method " + std::to_string(method) + ")",
+                "offset " + std::to_string(at),
+                "torch.export.save stores entries uncompressed; save again, or re-pack without compression");
   }
   if (file.u16(at + 34) != 0 && file.u16(at + 34) != 0xffff) return bad(at, "archives in several parts are not read");
   row.stored = file.u32(at + 20);
   row.size = file.u32(at + 24);
   row.header = file.u32(at + 42);
   INTAGLIO_CHECK(read_zip64_extra(file, at + kCentralSize + name_size, extra_size, row));
-  if (row.stored != row.size) return bad(at, "entry '" + std::string(row.name) + "' is stored but its two sizes differ");
+  if (row.stored != row.size)
+    return bad(at, "entry '" + std::string(row.name) + "' is stored but its two sizes differ");
   return row;
 }
 
@@ -176,7 +186,8 @@ struct Located {
 
 Result<Located> locate(const Bytes& file, const Row& row, std::uint64_t limit) {
   const std::string name(row.name);
-  if (row.header > limit || limit - row.header < kLocalSize) return bad(row.header, "the header of entry '" + name + "' lies outside the file");
+  if (row.header > limit || limit - row.header < kLocalSize)
+    return bad(row.header, "the header of entry '" + name + "' lies outside the file");
   const std::uint64_t at = row.header;
   if (file.u32(at) != kLocalHeader) return bad(at, "no header where entry '" + name + "' should begin");
   if ((file.u16(at + 6) & kEncryptedFlags) != 0) return bad(at, "entry '" + name + "' is encrypted");
@@ -184,7 +195,8 @@ Result<Located> locate(const Bytes& file, const Row& row, std::uint64_t limit) {
   const std::uint64_t name_size = file.u16(at + 26), extra_size = file.u16(at + 28);
   const std::uint64_t room = limit - at - kLocalSize;
   if (name_size + extra_size > room || row.size > room - name_size - extra_size) {
-    return bad(at, "entry '" + name + "' of " + std::to_string(row.size) + " bytes runs over the end of the archive's data");
+    return bad(
+        at, "entry '" + name + "' of " + std::to_string(row.size) + " bytes runs over the end of the archive's data");
   }
   if (file.text(at + kLocalSize, name_size) != row.name) return bad(at, "the two names of entry '" + name + "' differ");
   const std::uint64_t data = at + kLocalSize + name_size + extra_size;
@@ -192,7 +204,8 @@ Result<Located> locate(const Bytes& file, const Row& row, std::uint64_t limit) {
 }
 
 Status check_overlaps(std::vector<Located>& located) {
-  std::sort(located.begin(), located.end(), [](const Located& a, const Located& b) { return a.entry.header < b.entry.header; });
+  std::sort(located.begin(), located.end(),
+            [](const Located& a, const Located& b) { return a.entry.header < b.entry.header; });
   for (std::size_t i = 1; i < located.size(); ++i) {
     if (located[i].entry.header < located[i - 1].end) {
       return bad(located[i].entry.header, "entries '" + std::string(located[i - 1].entry.name) + "' and '" +
@@ -226,17 +239,20 @@ Result<ZipArchive> ZipArchive::parse(std::span<const std::byte> data, const ZipL
   if (at != end) return bad(at, "the central directory is longer than its entries");
   INTAGLIO_CHECK(check_overlaps(located));
   for (const Located& found : located) archive.entries_.push_back(found.entry);
-  std::sort(archive.entries_.begin(), archive.entries_.end(), [](const ZipEntry& a, const ZipEntry& b) { return a.name < b.name; });
+  std::sort(archive.entries_.begin(), archive.entries_.end(),
+            [](const ZipEntry& a, const ZipEntry& b) { return a.name < b.name; });
   for (std::size_t i = 1; i < archive.entries_.size(); ++i) {
     if (archive.entries_[i].name == archive.entries_[i - 1].name) {
-      return bad(archive.entries_[i].header, "two entries have the name '" + std::string(archive.entries_[i].name) + "'");
+      return bad(archive.entries_[i].header,
+                 "two entries have the name '" + std::string(archive.entries_[i].name) + "'");
     }
   }
   return archive;
 }
 
 const ZipEntry* ZipArchive::find(std::string_view name) const {
-  const auto it = std::lower_bound(entries_.begin(), entries_.end(), name, [](const ZipEntry& e, std::string_view n) { return e.name < n; });
+  const auto it = std::lower_bound(entries_.begin(), entries_.end(), name,
+                                   [](const ZipEntry& e, std::string_view n) { return e.name < n; });
   return it != entries_.end() && it->name == name ? &*it : nullptr;
 }
 

@@ -13,10 +13,12 @@ namespace {
 using testing::bytes_of;
 using testing::EndFields;
 using testing::EntryFields;
-using testing::ZipWriter;
 using ::testing::HasSubstr;
+using testing::ZipWriter;
 
-std::string text(const ZipEntry* entry) { return {reinterpret_cast<const char*>(entry->bytes.data()), entry->bytes.size()}; }
+std::string text(const ZipEntry* entry) {
+  return {reinterpret_cast<const char*>(entry->bytes.data()), entry->bytes.size()};
+}
 
 std::string error_of(const std::string& archive, const ZipLimits& limits = {}) {
   const auto zip = ZipArchive::parse(bytes_of(archive), limits);
@@ -73,8 +75,10 @@ TEST(Zip, RefusesWhatTorchDoesNotWrite) {
   EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.header = 0, e.name = "a/one"; })), HasSubstr("overlap"));
   EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.stored = 7; })), HasSubstr("two sizes differ"));
   EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.stored = e.size = 1 << 20; })), HasSubstr("runs over"));
-  EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.zip64 = true, e.stored = e.size = UINT64_MAX - 8; })), HasSubstr("runs over"));
-  EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.zip64 = true, e.header = UINT64_MAX - 8; })), HasSubstr("outside"));
+  EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.zip64 = true, e.stored = e.size = UINT64_MAX - 8; })),
+              HasSubstr("runs over"));
+  EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.zip64 = true, e.header = UINT64_MAX - 8; })),
+              HasSubstr("outside"));
   EXPECT_THAT(error_of(with_entry([](EntryFields& e) { e.header += 2; })), HasSubstr("no header"));
   for (const char* name : {"/a", "a/../b", "..", "a//b", "a/./b", "a\\b", "", "a/"}) {
     EXPECT_THAT(error_of(with_entry([&](EntryFields& e) { e.name = name; })), HasSubstr("name")) << name;
@@ -88,20 +92,23 @@ TEST(Zip, RefusesFalseEnds) {
   EXPECT_THAT(error_of(with_end([](EndFields& e) { e.size = 0; })), HasSubstr("too small"));
   EXPECT_THAT(error_of(with_end([](EndFields& e) { e.entries = 2; })), HasSubstr("small"));
   EXPECT_THAT(error_of(with_end([](EndFields& e) { e.entries = 0; })), HasSubstr("longer than its entries"));
-  EXPECT_THAT(error_of(with_end([](EndFields& e) { e.entries = 0xffff, e.size = 0xffffffff; }, false)), HasSubstr("zip64 end record is missing"));
+  EXPECT_THAT(error_of(with_end([](EndFields& e) { e.entries = 0xffff, e.size = 0xffffffff; }, false)),
+              HasSubstr("zip64 end record is missing"));
   EXPECT_THAT(error_of(""), HasSubstr("truncated"));
 }
 
 TEST(Zip, EveryTruncationIsAnError) {
   const std::string archive = ZipWriter().add("a/one", "first").add("a/two", "second").finish();
   for (std::size_t size = 0; size < archive.size(); ++size) {
-    const std::vector<char> exact(archive.begin(), archive.begin() + static_cast<std::ptrdiff_t>(size));  // no slack behind
+    const std::vector<char> exact(archive.begin(),
+                                  archive.begin() + static_cast<std::ptrdiff_t>(size));  // no slack behind
     EXPECT_FALSE(ZipArchive::parse(bytes_of({exact.data(), exact.size()}))) << size;
   }
 }
 
 TEST(Zip, RandomBytesNeverCrash) {
-  const std::string archive = ZipWriter().add("a/one", "first").add("a/two", "second", [](EntryFields& e) { e.zip64 = true; }).finish();
+  const std::string archive =
+      ZipWriter().add("a/one", "first").add("a/two", "second", [](EntryFields& e) { e.zip64 = true; }).finish();
   std::mt19937 random(1);
   int accepted = 0;
   for (int i = 0; i < 20000; ++i) {
@@ -112,7 +119,8 @@ TEST(Zip, RandomBytesNeverCrash) {
     ++accepted;
     for (const ZipEntry& entry : zip->entries()) {
       EXPECT_GE(reinterpret_cast<const char*>(entry.bytes.data()), damaged.data());
-      EXPECT_LE(reinterpret_cast<const char*>(entry.bytes.data()) + entry.bytes.size(), damaged.data() + damaged.size());
+      EXPECT_LE(reinterpret_cast<const char*>(entry.bytes.data()) + entry.bytes.size(),
+                damaged.data() + damaged.size());
     }
   }
   EXPECT_GT(accepted, 0);  // damage in padding and data is not the container's business
