@@ -22,6 +22,7 @@ struct V128 {
   static F load(const float* p) { return _mm_loadu_ps(p); }
   static I load(const std::int32_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
   static F load_n(const float* p, std::size_t n) {
+    if (n == kLanes) return load(p);
     float lanes[kLanes] = {};
     copy(lanes, p, n);
     return load(lanes);
@@ -34,6 +35,7 @@ struct V128 {
   static void store(float* p, F x) { _mm_storeu_ps(p, x); }
   static void store(std::int32_t* p, I x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x); }
   static void store_n(float* p, F x, std::size_t n) {
+    if (n == kLanes) return store(p, x);
     float lanes[kLanes];
     store(lanes, x);
     copy(p, lanes, n);
