@@ -191,9 +191,8 @@ def main() -> int:
     _print_table(outcomes, claimed, arguments.verbose)
     counts = collections.Counter(outcome.state for outcome in outcomes)
     good = counts[PASSED] + counts[CONSTANT]
-    print(
-        f"\n{len(cases)} cases: {good} passed, {counts[REFUSED]} refused, {counts[DEVIATES]} known, {counts[FAILED]} failed"
-    )
+    others = ", ".join(f"{counts[state]} {state}" for state in (REFUSED, DEVIATES, FAILED))
+    print(f"\n{len(cases)} cases: {good} passed, {others}")
     for outcome in (item for item in outcomes if item.state == DEVIATES):
         print(f"DEVIATES {outcome.case} ({outcome.op}): {outcome.detail}")
     bad = [outcome for outcome in outcomes if outcome.state == FAILED]

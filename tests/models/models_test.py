@@ -104,15 +104,15 @@ class Models(ToolCase):
 
 
 class Classifier(ToolCase):
-    """The real int8 classifier, against ONNX Runtime.
+    """The real int8 classifier, against the ONNX reference evaluator, with ONNX Runtime as the measure.
 
     An activation next to a rounding border lands on either int8 step, depending on the last bit of the float before
-    it, and moves a logit by up to a few tenths (they range over about -10 to 10). ONNX Runtime differs that much from
-    itself with its graph optimisations off. So: the median difference is that of float rounding, and no difference is
-    beyond twice what ONNX Runtime shows between its two modes on the same inputs.
+    it, and moves a logit by up to a few tenths (they range over about -10 to 10). So: half of the inputs must agree
+    to float rounding, and none may be further from the reference than twice ONNX Runtime's worst.
     """
 
-    SHAPES = ((1, 1), (1, 7), (1, 16), (1, 24), (1, 32), (1, 64), (2, 9), (4, 33), (8, 20), (1, 128), (1, 256))
+    # Short, because the reference evaluator is slow.
+    SHAPES = ((1, 1), (1, 7), (1, 16), (1, 24), (1, 32), (2, 9), (1, 48))
     MEDIAN = 1e-3
     FACTOR = 2.0
 
@@ -128,26 +128,29 @@ class Classifier(ToolCase):
         return made
 
     def test_logits(self) -> None:
+        import onnx
         import onnxruntime
+        from onnx.reference import ReferenceEvaluator
 
-        model = MODELS / "classifier" / "model_quantized.onnx"
-        if not model.exists():
-            self.skipTest(f"{model} is missing: tests/models/generate.py fetches it")
-        plan = self.compile_model(model)
-        plain = onnxruntime.SessionOptions()
-        plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        fused_session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-        plain_session = onnxruntime.InferenceSession(str(model), plain, providers=["CPUExecutionProvider"])
-        ours, own = [], []
+        path = MODELS / "classifier" / "model_quantized.onnx"
+        if not path.exists():
+            self.skipTest(f"{path} is missing: tests/models/generate.py fetches it")
+        plan = self.compile_model(path)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        model = onnx.load(path)
+        # The evaluator has DequantizeLinear from opset 19 on; the definitions used here are the same.
+        model.opset_import[0].version = 19
+        reference = ReferenceEvaluator(model)
+        ours, theirs = [], []
         for inputs in self.inputs():
+            exact = reference.run(["logits"], inputs)[0]
             answer = self.run_model(plan, inputs, "--threads", 1)["logits"]
-            fused = fused_session.run(["logits"], inputs)[0]
-            self.assertEqual((answer.shape, answer.dtype), (fused.shape, fused.dtype))
-            ours.append(float(np.abs(answer - fused).max()))
-            own.append(float(np.abs(plain_session.run(["logits"], inputs)[0] - fused).max()))
-        print(f"largest {max(ours):.2e}, median {np.median(ours):.2e}; ONNX Runtime's own modes: {max(own):.2e}")
+            self.assertEqual((answer.shape, answer.dtype), (exact.shape, exact.dtype))
+            ours.append(float(np.abs(answer - exact).max()))
+            theirs.append(float(np.abs(session.run(["logits"], inputs)[0] - exact).max()))
+        print(f"largest {max(ours):.2e}, median {np.median(ours):.2e}; ONNX Runtime: largest {max(theirs):.2e}")
         self.assertLessEqual(float(np.median(ours)), self.MEDIAN)
-        self.assertLessEqual(max(ours), self.FACTOR * max(own))
+        self.assertLessEqual(max(ours), self.FACTOR * max(theirs))
 
 
 def _add_tests() -> None:
