@@ -31,14 +31,16 @@ AttentionKernels choose_attention(IsaSet isa) {
   AttentionKernels kernels;
   kernels.gemm = choose_gemm(gemm::Types::f32, set);
   kernels.softmax = best_row(table::kSoftmaxKernels, table::kSoftmaxKernelCount, set, [](const auto&) { return true; });
-  for (const table::Move move : {table::Move::pack_keys, table::Move::pack_values, table::Move::dot, table::Move::mix}) {
+  for (const table::Move move :
+       {table::Move::pack_keys, table::Move::pack_values, table::Move::dot, table::Move::mix}) {
     kernels.move[static_cast<Size>(move)] =
-      best_row(table::kMoveKernels, table::kMoveKernelCount, set, [&](const auto& row) { return row.move == move; });
+        best_row(table::kMoveKernels, table::kMoveKernelCount, set, [&](const auto& row) { return row.move == move; });
   }
   return kernels;
 }
 
-// C[m x n] (+)= A[m x k] B, cut into calls of the kernel; columns outside, so that a strip of B serves all rows from L1.
+// C[m x n] (+)= A[m x k] B, cut into calls of the kernel; columns outside, so that a strip of B serves all rows from
+// L1.
 void multiply(const gemm::KernelRow& row, gemm::Args args, Size m, Size n) {
   const gemm::Args whole = args;
   const auto step = [](auto* p, Size elements) { return p == nullptr ? p : p + elements; };
@@ -84,19 +86,30 @@ class AttentionOp final : public PreparedOp {
   }
   RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept override;
   Facts facts() const override {
-    const char* mask = d_.mask == AttentionMask::none ? "" : d_.mask == AttentionMask::kept ? " bool-mask" : " added-mask";
-    return {kernels_.gemm.many->name, kernels_.gemm.many->isa, fmt::format("{}{}{}", kernels_.softmax->name, mask, d_.causal ? " causal" : "")};
+    const char* mask = d_.mask == AttentionMask::none   ? ""
+                       : d_.mask == AttentionMask::kept ? " bool-mask"
+                                                        : " added-mask";
+    return {kernels_.gemm.many->name, kernels_.gemm.many->isa,
+            fmt::format("{}{}{}", kernels_.softmax->name, mask, d_.causal ? " causal" : "")};
   }
 
  private:
-  void run_head(const AttentionBinding& b, const RunArgs& args, std::int64_t head, std::int64_t begin, std::int64_t end) const noexcept;
-  Item item_of(const AttentionBinding& b, const RunArgs& args, const Head& head, std::int64_t index, std::int64_t slot) const noexcept;
+  void run_head(const AttentionBinding& b, const RunArgs& args, std::int64_t head, std::int64_t begin,
+                std::int64_t end) const noexcept;
+  Item item_of(const AttentionBinding& b, const RunArgs& args, const Head& head, std::int64_t index,
+               std::int64_t slot) const noexcept;
   void pack(const AttentionBinding& b, const RunArgs& args, const Head& head, Size first, Size keys) const noexcept;
-  void attend(const AttentionBinding& b, const RunArgs& args, const Head& head, const Item& item, std::int64_t block) const noexcept;
-  void soften(const AttentionBinding& b, const Item& item, float* scores, float* rescale, Size first, Size keys) const noexcept;
-  void score(const AttentionBinding& b, const RunArgs& args, const Head& head, const Item& item, Size first, Size keys) const noexcept;
-  void mix(const AttentionBinding& b, const RunArgs& args, const Head& head, const Item& item, Size first, Size keys, bool last) const noexcept;
-  void move(table::Move which, const table::MoveArgs& args) const noexcept { kernels_.move[static_cast<Size>(which)]->kernel(args); }
+  void attend(const AttentionBinding& b, const RunArgs& args, const Head& head, const Item& item,
+              std::int64_t block) const noexcept;
+  void soften(const AttentionBinding& b, const Item& item, float* scores, float* rescale, Size first,
+              Size keys) const noexcept;
+  void score(const AttentionBinding& b, const RunArgs& args, const Head& head, const Item& item, Size first,
+             Size keys) const noexcept;
+  void mix(const AttentionBinding& b, const RunArgs& args, const Head& head, const Item& item, Size first, Size keys,
+           bool last) const noexcept;
+  void move(table::Move which, const table::MoveArgs& args) const noexcept {
+    kernels_.move[static_cast<Size>(which)]->kernel(args);
+  }
   // The factor of a finished row.
   float weight(float sum) const noexcept {
     return sum == 0.0f ? (d_.safe ? 0.0f : std::numeric_limits<float>::quiet_NaN()) : 1.0f / sum;
@@ -158,12 +171,14 @@ void AttentionOp::run_head(const AttentionBinding& b, const RunArgs& args, std::
   }
   for (std::int64_t block = 0; block < b.key_blocks; ++block) {
     const auto first = static_cast<Size>(block * b.key_block);
-    if (!b.direct) pack(b, args, head, first, std::min(static_cast<Size>(b.key_block), static_cast<Size>(b.keys) - first));
+    if (!b.direct)
+      pack(b, args, head, first, std::min(static_cast<Size>(b.key_block), static_cast<Size>(b.keys) - first));
     for (std::int64_t i = begin; i < end; ++i) attend(b, args, head, item_of(b, args, head, i, i - begin), block);
   }
 }
 
-void AttentionOp::pack(const AttentionBinding& b, const RunArgs& args, const Head& head, Size first, Size keys) const noexcept {
+void AttentionOp::pack(const AttentionBinding& b, const RunArgs& args, const Head& head, Size first,
+                       Size keys) const noexcept {
   table::MoveArgs move_args;
   move_args.keys = keys;
   move_args.source = head.k + static_cast<std::int64_t>(first) * b.k.row;
@@ -319,7 +334,8 @@ class AttentionCandidate final : public Candidate {
   Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
     return std::vector<Blob>{};
   }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>, const Target& target) const override {
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
+                                              const Target& target) const override {
     if (const auto why = refuses(descriptor, target)) return fail(ErrorCode::unsupported, "attention: " + *why);
     return std::make_unique<AttentionOp>(static_cast<const AttentionDescriptor&>(descriptor), target);
   }
@@ -340,7 +356,9 @@ Status AttentionDescriptor::validate() const {
   return {};
 }
 
-std::unique_ptr<Descriptor> make_attention_descriptor() { return std::make_unique<AttentionDescriptor>(); }
+std::unique_ptr<Descriptor> make_attention_descriptor() {
+  return std::make_unique<AttentionDescriptor>();
+}
 void add_attention_candidates(std::vector<const Candidate*>& out) {
   static const AttentionCandidate candidate;
   out.push_back(&candidate);

@@ -3,11 +3,11 @@
 //   layout bhsd: q [B,H,Sq,D], k [B,Hk,Sk,D], v [B,Hk,Sk,Dv], y [B,H,Sq,Dv]
 //   layout bshd: q [B,Sq,H,D], k [B,Sk,Hk,D], v [B,Sk,Hk,Dv], y [B,Sq,H,Dv]     H is a multiple of Hk (grouped queries)
 //
-// Inputs of a run: q, k, v, mask?. The mask broadcasts to [B,H,Sq,Sk] (rank <= 4, never expanded): bool (true keeps) or f32
-// (added). causal: key j is visible to query i if j <= i. A row without a visible key (all masked, or -inf everywhere) gives
-// 0 if safe, else NaN; a mask of the lowest finite f32 hides keys beside others and gives their mean if it is everywhere.
-// No params, no packed constants. ONNX: the MatMul, Mul, Add, Softmax, MatMul pattern, Attention; ATen
-// scaled_dot_product_attention.
+// Inputs of a run: q, k, v, mask?. The mask broadcasts to [B,H,Sq,Sk] (rank <= 4, never expanded): bool (true keeps) or
+// f32 (added). causal: key j is visible to query i if j <= i. A row without a visible key (all masked, or -inf
+// everywhere) gives 0 if safe, else NaN; a mask of the lowest finite f32 hides keys beside others and gives their mean
+// if it is everywhere. No params, no packed constants. ONNX: the MatMul, Mul, Add, Softmax, MatMul pattern, Attention;
+// ATen scaled_dot_product_attention.
 #pragma once
 
 #include "ops/candidate.h"

@@ -7,17 +7,20 @@
 namespace intaglio::ops {
 namespace {
 
-constexpr std::int64_t kMostKeys = 512;     // whole rows up to here, running maxima beyond
-constexpr std::int64_t kQueryRows = 48;     // of one block: keys of 64 columns are read from L1 by all of them
-constexpr std::int64_t kDirectRows = 4;     // query rows per key head below which packing does not pay
+constexpr std::int64_t kMostKeys = 512;  // whole rows up to here, running maxima beyond
+constexpr std::int64_t kQueryRows = 48;  // of one block: keys of 64 columns are read from L1 by all of them
+constexpr std::int64_t kDirectRows = 4;  // query rows per key head below which packing does not pay
 
-std::int64_t round_up(std::int64_t value, std::int64_t granule) { return (value + granule - 1) / granule * granule; }
+std::int64_t round_up(std::int64_t value, std::int64_t granule) {
+  return (value + granule - 1) / granule * granule;
+}
 
 Status reject(std::string_view operand, const Shape& shape, std::string_view why) {
   return fail(ErrorCode::usage, fmt::format("attention: {} of shape {}: {}", operand, to_string(shape), why));
 }
 
-Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, AttentionLayout layout, std::int64_t* dims) {
+Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, AttentionLayout layout,
+                               std::int64_t* dims) {
   if (operand.dtype != DType::f32) {
     return fail(ErrorCode::usage, fmt::format("attention: {} is {}, expected f32", name, name_of(operand.dtype)));
   }
@@ -42,7 +45,8 @@ Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, At
 Status bind_mask(const AttentionDescriptor& d, const Operand& mask, AttentionBinding& b) {
   const DType expected = d.mask == AttentionMask::kept ? DType::boolean : DType::f32;
   if (mask.dtype != expected) {
-    return fail(ErrorCode::usage, fmt::format("attention: mask is {}, expected {}", name_of(mask.dtype), name_of(expected)));
+    return fail(ErrorCode::usage,
+                fmt::format("attention: mask is {}, expected {}", name_of(mask.dtype), name_of(expected)));
   }
   const Shape& s = mask.shape;
   if (s.size() > 4) return reject("mask", s, "rank over 4");
@@ -53,7 +57,8 @@ Status bind_mask(const AttentionDescriptor& d, const Operand& mask, AttentionBin
   for (std::size_t i = 0; i < s.size(); ++i) {
     const std::size_t axis = 3 - i;
     const std::int64_t dim = s[s.size() - 1 - i];
-    if (dim != 1 && dim != full[axis]) return reject("mask", s, fmt::format("does not broadcast to {}", to_string(full)));
+    if (dim != 1 && dim != full[axis])
+      return reject("mask", s, fmt::format("does not broadcast to {}", to_string(full)));
     if (count == 0) continue;
     b.mask_stride[axis] = dim == 1 ? 0 : step;
     step *= dim;
@@ -72,9 +77,12 @@ Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, A
   INTAGLIO_TRY(b.v, strides_of("v", request.inputs[2], d.layout, v));
   INTAGLIO_TRY(b.y, strides_of("y", request.outputs[0], d.layout, y));
   if (k[0] != q[0] || k[3] != q[3]) return reject("k", request.inputs[1].shape, "batch or depth differs from q");
-  if (v[0] != q[0] || v[1] != k[1] || v[2] != k[2]) return reject("v", request.inputs[2].shape, "batch, heads or length differ from k");
-  if (y[0] != q[0] || y[1] != q[1] || y[2] != q[2] || y[3] != v[3]) return reject("y", request.outputs[0].shape, "not that of the result");
-  if (k[1] == 0 ? q[1] != 0 : q[1] % k[1] != 0) return reject("k", request.inputs[1].shape, "its heads do not divide those of q");
+  if (v[0] != q[0] || v[1] != k[1] || v[2] != k[2])
+    return reject("v", request.inputs[2].shape, "batch, heads or length differ from k");
+  if (y[0] != q[0] || y[1] != q[1] || y[2] != q[2] || y[3] != v[3])
+    return reject("y", request.outputs[0].shape, "not that of the result");
+  if (k[1] == 0 ? q[1] != 0 : q[1] % k[1] != 0)
+    return reject("k", request.inputs[1].shape, "its heads do not divide those of q");
   b.batch = q[0];
   b.heads = q[1];
   b.kv_heads = k[1];
@@ -121,8 +129,9 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
   b->flops = 2.0 * rows * static_cast<double>(b->keys) * static_cast<double>(b->depth + b->value_depth);
   const auto kv = static_cast<double>(b->batch * b->kv_heads) * static_cast<double>(b->keys);
   b->bytes = 4.0 * (rows + kv) * static_cast<double>(b->depth + b->value_depth);
-  b->blocking = b->direct ? fmt::format("rows in place, {} x {} keys", b->key_blocks, b->key_block)
-                          : fmt::format("{} queries x {} keys, {} key blocks", b->query_block, b->key_block, b->key_blocks);
+  b->blocking = b->direct
+                    ? fmt::format("rows in place, {} x {} keys", b->key_blocks, b->key_block)
+                    : fmt::format("{} queries x {} keys, {} key blocks", b->query_block, b->key_block, b->key_blocks);
   return b;
 }
 

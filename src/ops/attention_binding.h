@@ -15,19 +15,19 @@ struct AttentionBinding final : Binding {
   HeadStrides q, k, v, y;
   std::int64_t mask_stride[4] = {0, 0, 0, 0};  // along B, H, Sq, Sk; 0 where repeated
 
-  bool direct = false;          // few query rows: products straight from k and v, nothing packed
+  bool direct = false;  // few query rows: products straight from k and v, nothing packed
   std::int64_t query_block = 0;
   std::int64_t query_blocks = 0;
-  std::int64_t key_block = 0;   // keys whose scores are held at once; a multiple of 16
+  std::int64_t key_block = 0;  // keys whose scores are held at once; a multiple of 16
   std::int64_t key_blocks = 0;
   std::int64_t items() const { return heads / kv_heads * query_blocks; }  // of one (batch, kv head)
 
-  std::size_t pitch = 0;  // of the score rows
+  std::size_t pitch = 0;                                                   // of the score rows
   std::size_t values_at = 0, scores_at = 0, state_at = 0, rescale_at = 0;  // in thread scratch; packed keys at 0
 };
 
 // Errors (usage): shapes that do not fit together, naming the operand.
-Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescriptor& descriptor, const BindRequest& request,
-                                                         std::size_t row_granule);
+Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescriptor& descriptor,
+                                                         const BindRequest& request, std::size_t row_granule);
 
 }  // namespace intaglio::ops

@@ -21,15 +21,17 @@ struct Case {
 };
 
 std::string describe(const Case& c) {
-  return fmt::format("B{} H{}/{} Sq{} Sk{} D{}/{} causal={} mask={} {} layout={}", c.batch, c.heads, c.kv_heads, c.queries, c.keys,
-                     c.depth, c.value_depth, c.causal, static_cast<int>(c.mask), to_string(c.mask_shape), static_cast<int>(c.layout));
+  return fmt::format("B{} H{}/{} Sq{} Sk{} D{}/{} causal={} mask={} {} layout={}", c.batch, c.heads, c.kv_heads,
+                     c.queries, c.keys, c.depth, c.value_depth, c.causal, static_cast<int>(c.mask),
+                     to_string(c.mask_shape), static_cast<int>(c.layout));
 }
 
 Shape shape_of(const Case& c, std::int64_t heads, std::int64_t length, std::int64_t depth) {
   if (c.layout == AttentionLayout::bhsd) return {c.batch, heads, length, depth};
   return {c.batch, length, heads, depth};
 }
-std::size_t index_of(const Shape& shape, AttentionLayout layout, std::int64_t b, std::int64_t h, std::int64_t s, std::int64_t d) {
+std::size_t index_of(const Shape& shape, AttentionLayout layout, std::int64_t b, std::int64_t h, std::int64_t s,
+                     std::int64_t d) {
   const std::int64_t middle = layout == AttentionLayout::bhsd ? h * shape[2] + s : s * shape[2] + h;
   return static_cast<std::size_t>((b * shape[1] * shape[2] + middle) * shape[3] + d);
 }
@@ -101,7 +103,8 @@ std::vector<double> reference(const Problem& p) {
         for (std::int64_t j = 0; j < c.keys; ++j) {
           double dot = 0;
           for (std::int64_t d = 0; d < c.depth; ++d) {
-            dot += static_cast<double>(q[index_of(p.q.type.shape, c.layout, b, h, i, d)]) * k[index_of(p.k.type.shape, c.layout, b, kh, j, d)];
+            dot += static_cast<double>(q[index_of(p.q.type.shape, c.layout, b, h, i, d)]) *
+                   k[index_of(p.k.type.shape, c.layout, b, kh, j, d)];
           }
           w[static_cast<std::size_t>(j)] = dot * p.scale + mask_at(p, b, h, i, j);
           max = std::max(max, w[static_cast<std::size_t>(j)]);
@@ -109,7 +112,8 @@ std::vector<double> reference(const Problem& p) {
         for (double& x : w) sum += x = max == -INFINITY ? 0 : std::exp(x - max);
         for (std::int64_t d = 0; d < c.value_depth; ++d) {
           double out = 0;
-          for (std::int64_t j = 0; j < c.keys; ++j) out += w[static_cast<std::size_t>(j)] * v[index_of(p.v.type.shape, c.layout, b, kh, j, d)];
+          for (std::int64_t j = 0; j < c.keys; ++j)
+            out += w[static_cast<std::size_t>(j)] * v[index_of(p.v.type.shape, c.layout, b, kh, j, d)];
           y[index_of(ys, c.layout, b, h, i, d)] = sum != 0 ? out / sum : c.safe ? 0 : NAN;
         }
       }
@@ -153,7 +157,14 @@ TEST(Attention, PlainShapes) {
   TestRandom random(1);
   for (const std::int64_t depth : {1, 32, 64, 80, 128, 37}) {
     for (const std::int64_t length : {1, 2, 5, 16, 17, 49, 100}) {
-      check(random_problem({.batch = 2, .heads = 3, .kv_heads = 3, .queries = length, .keys = length, .depth = depth, .value_depth = depth}, random));
+      check(random_problem({.batch = 2,
+                            .heads = 3,
+                            .kv_heads = 3,
+                            .queries = length,
+                            .keys = length,
+                            .depth = depth,
+                            .value_depth = depth},
+                           random));
     }
   }
   check(random_problem({.heads = 1, .queries = 7, .keys = 33, .depth = 256, .value_depth = 17}, random));
@@ -165,8 +176,15 @@ TEST(Attention, LayoutsGroupsAndDecode) {
     for (const std::int64_t queries : {1, 3, 60}) {
       for (const std::int64_t keys : {1, 31, 130}) {
         for (const std::int64_t kv_heads : {1, 2, 6}) {
-          check(random_problem({.batch = 2, .heads = 6, .kv_heads = kv_heads, .queries = queries, .keys = keys, .depth = 24,
-                                .value_depth = 40, .layout = layout}, random));
+          check(random_problem({.batch = 2,
+                                .heads = 6,
+                                .kv_heads = kv_heads,
+                                .queries = queries,
+                                .keys = keys,
+                                .depth = 24,
+                                .value_depth = 40,
+                                .layout = layout},
+                               random));
         }
       }
     }
@@ -179,7 +197,14 @@ TEST(Attention, RunningMaximaBeyond512Keys) {
     for (const bool causal : {false, true}) {
       for (const std::int64_t queries : {std::int64_t{2}, std::int64_t{53}, keys}) {
         if (queries == keys && keys > 600) continue;
-        check(random_problem({.heads = 2, .kv_heads = 1, .queries = queries, .keys = keys, .depth = 16, .value_depth = 16, .causal = causal}, random));
+        check(random_problem({.heads = 2,
+                              .kv_heads = 1,
+                              .queries = queries,
+                              .keys = keys,
+                              .depth = 16,
+                              .value_depth = 16,
+                              .causal = causal},
+                             random));
       }
     }
   }
@@ -188,7 +213,8 @@ TEST(Attention, RunningMaximaBeyond512Keys) {
 TEST(Attention, MasksBroadcast) {
   TestRandom random(4);
   const Case base{.batch = 2, .heads = 4, .kv_heads = 2, .queries = 21, .keys = 35};
-  const Shape shapes[] = {{2, 4, 21, 35}, {2, 1, 1, 35}, {1, 1, 21, 35}, {21, 35}, {35}, {1}, {}, {4, 1, 1}, {2, 1, 21, 1}, {1, 4, 21, 35}};
+  const Shape shapes[] = {{2, 4, 21, 35}, {2, 1, 1, 35}, {1, 1, 21, 35}, {21, 35}, {35}, {1}, {},
+                          {4, 1, 1},      {2, 1, 21, 1}, {1, 4, 21, 35}};
   for (const Shape& shape : shapes) {
     for (const auto mask : {AttentionMask::kept, AttentionMask::added}) {
       for (const bool causal : {false, true}) {
@@ -203,7 +229,8 @@ TEST(Attention, MasksBroadcast) {
       }
     }
   }
-  Case longer{.heads = 2, .kv_heads = 2, .queries = 5, .keys = 700, .mask = AttentionMask::kept, .mask_shape = {5, 700}};
+  Case longer{
+      .heads = 2, .kv_heads = 2, .queries = 5, .keys = 700, .mask = AttentionMask::kept, .mask_shape = {5, 700}};
   check(random_problem(longer, random));
 }
 
@@ -220,12 +247,18 @@ TEST(Attention, WhollyHiddenRows) {
   for (const std::int64_t keys : {20, 530}) {
     for (const float hidden : {-INFINITY, std::numeric_limits<float>::lowest()}) {
       for (const bool safe : {true, false}) {
-        Problem p = random_problem({.heads = 2, .kv_heads = 2, .queries = 9, .keys = keys, .safe = safe, .mask = AttentionMask::added,
-                                    .mask_shape = {9, keys}}, random);
+        Problem p = random_problem({.heads = 2,
+                                    .kv_heads = 2,
+                                    .queries = 9,
+                                    .keys = keys,
+                                    .safe = safe,
+                                    .mask = AttentionMask::added,
+                                    .mask_shape = {9, keys}},
+                                   random);
         std::vector<float> mask(static_cast<std::size_t>(9 * keys), 0.0f);
         for (std::int64_t j = 0; j < keys; ++j) {
-          mask[static_cast<std::size_t>(4 * keys + j)] = hidden;                 // all of row 4
-          if (j >= 3) mask[static_cast<std::size_t>(6 * keys + j)] = hidden;     // all but three keys
+          mask[static_cast<std::size_t>(4 * keys + j)] = hidden;                    // all of row 4
+          if (j >= 3) mask[static_cast<std::size_t>(6 * keys + j)] = hidden;        // all but three keys
           if (j < keys - 2) mask[static_cast<std::size_t>(7 * keys + j)] = hidden;  // the first key block wholly
         }
         p.mask = TestTensor::of({9, keys}, mask);
@@ -252,20 +285,24 @@ TEST(Attention, NanReachesItsRowOnly) {
     ASSERT_TRUE(result);
     const auto got = (*result)[0].values<float>();
     for (std::size_t i = 0; i < got.size(); ++i) {
-      if (i / 16 == 5) EXPECT_TRUE(std::isnan(got[i])) << i;
-      else EXPECT_NEAR(got[i], expected[i], 4e-6) << i;
+      if (i / 16 == 5)
+        EXPECT_TRUE(std::isnan(got[i])) << i;
+      else
+        EXPECT_NEAR(got[i], expected[i], 4e-6) << i;
     }
   }
 }
 
 TEST(Attention, EmptyDimensions) {
   TestRandom random(8);
-  for (const bool safe : {true, false}) check(random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .safe = safe}, random));
+  for (const bool safe : {true, false})
+    check(random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .safe = safe}, random));
   check(random_problem({.queries = 0, .keys = 5}, random));
   check(random_problem({.batch = 0, .queries = 4, .keys = 5}, random));
   check(random_problem({.queries = 6, .keys = 5, .depth = 0}, random));
   check(random_problem({.queries = 6, .keys = 5, .value_depth = 0}, random));
-  check(random_problem({.batch = 0, .heads = 1ll << 40, .kv_heads = 1ll << 40, .queries = 1ll << 50, .keys = 1ll << 40}, random));
+  check(random_problem({.batch = 0, .heads = 1ll << 40, .kv_heads = 1ll << 40, .queries = 1ll << 50, .keys = 1ll << 40},
+                       random));
 }
 
 TEST(Attention, RefusesWhatDoesNotFit) {

@@ -13,7 +13,9 @@ namespace table = kernels::elementwise;
 using table::Group;
 using table::KernelRow;
 
-bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
+bool is_half(DType type) {
+  return type == DType::f16 || type == DType::bf16;
+}
 
 class ElementwiseCandidate final : public Candidate {
  public:
@@ -157,18 +159,21 @@ void ElementwiseOpPrepared::assign_slots() {
     for (std::size_t value = operands_.size(); value < types_.size(); ++value) {
       const bool dies = slots_[value] >= 0 && last_use[value] == s && value != result;
       const bool once = dies && std::find(free.begin(), free.end(), slots_[value]) == free.end();
-      const bool read_here = std::find(std::begin(steps_[s].source), std::end(steps_[s].source), static_cast<int>(value)) !=
-                             std::end(steps_[s].source);
+      const bool read_here = std::find(std::begin(steps_[s].source), std::end(steps_[s].source),
+                                       static_cast<int>(value)) != std::end(steps_[s].source);
       if (once && read_here) free.push_back(slots_[value]);
     }
   }
 }
 
 bool ElementwiseOpPrepared::may_run_in_place(std::size_t index) const {
-  return index < operands_.size() && size_of(operands_[index]) == size_of(types_[static_cast<std::size_t>(steps_.back().result)]);
+  return index < operands_.size() &&
+         size_of(operands_[index]) == size_of(types_[static_cast<std::size_t>(steps_.back().result)]);
 }
 
-PreparedOp::Facts ElementwiseOpPrepared::facts() const { return {kernel_, isa_, summary_}; }
+PreparedOp::Facts ElementwiseOpPrepared::facts() const {
+  return {kernel_, isa_, summary_};
+}
 
 void add_elementwise_candidates(std::vector<const Candidate*>& out) {
   static const ElementwiseCandidate candidate;

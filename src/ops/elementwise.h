@@ -1,10 +1,11 @@
 // Family "elementwise": a small program of scalar functions applied to every element of broadcast operands. One
-// instruction stands for any model op of the groups unary, logical, binary, compare, ternary and cast; several for a fused
-// chain (ONNX Add+Mul+Where..., ATen pointwise chains).
+// instruction stands for any model op of the groups unary, logical, binary, compare, ternary and cast; several for a
+// fused chain (ONNX Add+Mul+Where..., ATen pointwise chains).
 //
 // Operands of a run: inputs[i] has the dtype operands[i]; shapes broadcast as in NumPy. One output, of dtype
-// result_type(), whose shape is the broadcast of all inputs. No params. Constants are ordinary operands: pack() returns {}.
-// Values: formulas in kernels/elementwise/opcodes.inc. f16 and bf16 are computed in f32 and rounded after each instruction.
+// result_type(), whose shape is the broadcast of all inputs. No params. Constants are ordinary operands: pack() returns
+// {}. Values: formulas in kernels/elementwise/opcodes.inc. f16 and bf16 are computed in f32 and rounded after each
+// instruction.
 #pragma once
 
 #include <optional>
@@ -17,8 +18,8 @@ namespace intaglio::ops {
 
 using ElementwiseOp = kernels::elementwise::Op;
 
-// "add" -> Op::add; nullopt for unknown tokens. Tokens are those of opcodes.inc (mod with fmod=true is "fmod", gelu with
-// approximate=tanh is "gelu_tanh").
+// "add" -> Op::add; nullopt for unknown tokens. Tokens are those of opcodes.inc (mod with fmod=true is "fmod", gelu
+// with approximate=tanh is "gelu_tanh").
 std::optional<ElementwiseOp> parse_elementwise_op(std::string_view token);
 std::string_view name_of(ElementwiseOp op);
 int source_count(ElementwiseOp op);
@@ -27,8 +28,8 @@ struct ElementwiseInstruction {
   ElementwiseOp op = ElementwiseOp::neg;
   // Values are numbered: first the operands, then the results of instructions in order. Unused ones are -1.
   std::int64_t source[3] = {-1, -1, -1};
-  DType to = DType::f32;              // cast, constant
-  double alpha = 0.0, beta = 0.0;     // hard_sigmoid; clamp: min, max; constant: the value is alpha
+  DType to = DType::f32;           // cast, constant
+  double alpha = 0.0, beta = 0.0;  // hard_sigmoid; clamp: min, max; constant: the value is alpha
 };
 
 class ElementwiseDescriptor final : public Descriptor {

@@ -12,15 +12,22 @@ using table::OpFacts;
 using table::ResultRule;
 using table::Types;
 
-const OpFacts& facts_of(ElementwiseOp op) { return table::kOps[static_cast<std::size_t>(op)]; }
+const OpFacts& facts_of(ElementwiseOp op) {
+  return table::kOps[static_cast<std::size_t>(op)];
+}
 
 bool allows(Types types, DType type) {
   switch (types) {
-    case Types::floating: return is_floating(type);
-    case Types::number: return is_floating(type) || is_integer(type);
-    case Types::bits: return type == DType::boolean || is_integer(type);
-    case Types::boolean: return type == DType::boolean;
-    case Types::all: return true;
+    case Types::floating:
+      return is_floating(type);
+    case Types::number:
+      return is_floating(type) || is_integer(type);
+    case Types::bits:
+      return type == DType::boolean || is_integer(type);
+    case Types::boolean:
+      return type == DType::boolean;
+    case Types::all:
+      return true;
   }
   return false;
 }
@@ -28,15 +35,21 @@ bool allows(Types types, DType type) {
 DType result_of(const ElementwiseInstruction& instruction, const std::vector<DType>& values) {
   const auto type = [&](int i) { return values[static_cast<std::size_t>(instruction.source[i])]; };
   switch (facts_of(instruction.op).result) {
-    case ResultRule::same: return type(0);
-    case ResultRule::truth: return DType::boolean;
-    case ResultRule::chosen: return type(1);
-    case ResultRule::cast: case ResultRule::constant: return instruction.to;
+    case ResultRule::same:
+      return type(0);
+    case ResultRule::truth:
+      return DType::boolean;
+    case ResultRule::chosen:
+      return type(1);
+    case ResultRule::cast:
+    case ResultRule::constant:
+      return instruction.to;
   }
   return DType::f32;
 }
 
-Status check_instruction(const ElementwiseInstruction& instruction, std::size_t index, const std::vector<DType>& values) {
+Status check_instruction(const ElementwiseInstruction& instruction, std::size_t index,
+                         const std::vector<DType>& values) {
   const OpFacts& facts = facts_of(instruction.op);
   const auto reject = [&](std::string why) {
     return fail(ErrorCode::usage, fmt::format("elementwise instruction {} ({}): {}", index, facts.name, why));
@@ -51,7 +64,8 @@ Status check_instruction(const ElementwiseInstruction& instruction, std::size_t 
   const int first = instruction.op == ElementwiseOp::where ? 1 : 0;
   if (first == 1 && type(0) != DType::boolean) return reject("the condition is not bool");
   for (int i = first; i < facts.sources; ++i) {
-    if (type(i) != type(first)) return reject(fmt::format("mixed types {} and {}", name_of(type(first)), name_of(type(i))));
+    if (type(i) != type(first))
+      return reject(fmt::format("mixed types {} and {}", name_of(type(first)), name_of(type(i))));
     if (!allows(facts.types, type(i))) return reject(fmt::format("not defined for {}", name_of(type(i))));
   }
   return {};
@@ -65,8 +79,12 @@ std::optional<ElementwiseOp> parse_elementwise_op(std::string_view token) {
   }
   return std::nullopt;
 }
-std::string_view name_of(ElementwiseOp op) { return facts_of(op).name; }
-int source_count(ElementwiseOp op) { return facts_of(op).sources; }
+std::string_view name_of(ElementwiseOp op) {
+  return facts_of(op).name;
+}
+int source_count(ElementwiseOp op) {
+  return facts_of(op).sources;
+}
 
 std::int64_t ElementwiseDescriptor::add_operand(DType type) {
   operands.push_back(type);
@@ -91,9 +109,9 @@ void ElementwiseDescriptor::fields(FieldVisitor& visitor) {
 Status ElementwiseDescriptor::validate() const {
   if (program.empty()) return fail(ErrorCode::usage, "elementwise: a program without instructions");
   if (operands.size() > kMaxElementwiseOperands || program.size() > kMaxElementwiseInstructions) {
-    return fail(ErrorCode::usage, fmt::format("elementwise: {} operands and {} instructions, at most {} and {}",
-                                              operands.size(), program.size(), kMaxElementwiseOperands,
-                                              kMaxElementwiseInstructions));
+    return fail(ErrorCode::usage,
+                fmt::format("elementwise: {} operands and {} instructions, at most {} and {}", operands.size(),
+                            program.size(), kMaxElementwiseOperands, kMaxElementwiseInstructions));
   }
   std::vector<DType> values = operands;
   for (std::size_t i = 0; i < program.size(); ++i) {
@@ -113,11 +131,14 @@ ElementwiseDescriptor single_elementwise(ElementwiseOp op, std::span<const DType
   ElementwiseDescriptor descriptor;
   ElementwiseInstruction instruction;
   instruction.op = op;
-  for (std::size_t i = 0; i < operands.size() && i < 3; ++i) instruction.source[i] = descriptor.add_operand(operands[i]);
+  for (std::size_t i = 0; i < operands.size() && i < 3; ++i)
+    instruction.source[i] = descriptor.add_operand(operands[i]);
   descriptor.add_instruction(instruction);
   return descriptor;
 }
 
-std::unique_ptr<Descriptor> make_elementwise_descriptor() { return std::make_unique<ElementwiseDescriptor>(); }
+std::unique_ptr<Descriptor> make_elementwise_descriptor() {
+  return std::make_unique<ElementwiseDescriptor>();
+}
 
 }  // namespace intaglio::ops

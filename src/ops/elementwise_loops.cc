@@ -7,8 +7,8 @@ namespace {
 
 // Strides of an operand along the dims of `out`. Of an empty result nothing is read, and the other dims may be so large
 // that their product overflows: its strides mean nothing.
-Result<std::vector<std::int64_t>> strides_along(std::span<const std::int64_t> out, const Shape& shape, std::size_t index,
-                                                bool empty) {
+Result<std::vector<std::int64_t>> strides_along(std::span<const std::int64_t> out, const Shape& shape,
+                                                std::size_t index, bool empty) {
   if (shape.size() > out.size()) {
     return fail(ErrorCode::usage, fmt::format("operand {} has shape {}, which does not broadcast to {}", index,
                                               to_string(shape), to_string(out)));
@@ -54,8 +54,10 @@ Result<BroadcastLoops> broadcast_loops(std::span<const std::int64_t> out, std::s
       loops.dims.push_back(out[d]);
     }
     for (std::size_t i = 0; i < operands.size(); ++i) {
-      if (merges) loops.strides[i].back() = all[i][d];
-      else loops.strides[i].push_back(all[i][d]);
+      if (merges)
+        loops.strides[i].back() = all[i][d];
+      else
+        loops.strides[i].push_back(all[i][d]);
     }
   }
   if (loops.dims.empty()) {

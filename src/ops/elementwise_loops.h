@@ -1,4 +1,5 @@
-// Broadcast operands as the fewest nested loops: dims of 1 dropped, dims along which every operand walks on evenly merged.
+// Broadcast operands as the fewest nested loops: dims of 1 dropped, dims along which every operand walks on evenly
+// merged.
 #pragma once
 
 #include <span>

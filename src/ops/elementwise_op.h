@@ -12,8 +12,8 @@ namespace intaglio::ops {
 
 // The rows that an ISA set gets, one of each kind.
 struct ElementwiseKernels {
-  const kernels::elementwise::KernelRow* any = nullptr;             // every op, every arithmetic type
-  const kernels::elementwise::KernelRow* vector = nullptr;          // f32; may be the same as `any`
+  const kernels::elementwise::KernelRow* any = nullptr;     // every op, every arithmetic type
+  const kernels::elementwise::KernelRow* vector = nullptr;  // f32; may be the same as `any`
   const kernels::elementwise::KernelRow* convert_any = nullptr;
   const kernels::elementwise::KernelRow* convert_vector = nullptr;  // vector_converts(); may be convert_any
 };

@@ -51,8 +51,8 @@ struct RowWalk {
 };
 
 template <class T>
-void gather(const ElementwiseBinding& b, std::size_t operand, std::int64_t begin, std::int64_t count, const std::byte* from,
-            std::byte* to) {
+void gather(const ElementwiseBinding& b, std::size_t operand, std::int64_t begin, std::int64_t count,
+            const std::byte* from, std::byte* to) {
   const auto* data = reinterpret_cast<const T*>(from);
   auto* out = reinterpret_cast<T*>(to);
   const std::int64_t inner = b.loops.inner();
@@ -79,10 +79,14 @@ void gather(const ElementwiseBinding& b, std::size_t operand, std::int64_t begin
 void gather_tile(const ElementwiseBinding& b, std::size_t operand, std::size_t size, std::int64_t begin,
                  std::int64_t count, const std::byte* from, std::byte* to) {
   switch (size) {
-    case 1: return gather<std::uint8_t>(b, operand, begin, count, from, to);
-    case 2: return gather<std::uint16_t>(b, operand, begin, count, from, to);
-    case 4: return gather<std::uint32_t>(b, operand, begin, count, from, to);
-    default: return gather<std::uint64_t>(b, operand, begin, count, from, to);
+    case 1:
+      return gather<std::uint8_t>(b, operand, begin, count, from, to);
+    case 2:
+      return gather<std::uint16_t>(b, operand, begin, count, from, to);
+    case 4:
+      return gather<std::uint32_t>(b, operand, begin, count, from, to);
+    default:
+      return gather<std::uint64_t>(b, operand, begin, count, from, to);
   }
 }
 
@@ -106,7 +110,8 @@ Status check_operands(const BindRequest& request, const std::vector<DType>& oper
     }
   }
   if (request.outputs[0].dtype != result) {
-    return fail(ErrorCode::usage, fmt::format("the output is {}, expected {}", name_of(request.outputs[0].dtype), name_of(result)));
+    return fail(ErrorCode::usage,
+                fmt::format("the output is {}, expected {}", name_of(request.outputs[0].dtype), name_of(result)));
   }
   return {};
 }
@@ -143,7 +148,8 @@ Result<std::unique_ptr<const Binding>> ElementwiseOpPrepared::bind(const BindReq
   b->value_uniform.resize(types_.size(), true);
   for (const ElementwiseStep& step : steps_) {
     for (const int source : step.source) {
-      if (source >= 0 && !b->value_uniform[static_cast<std::size_t>(source)]) b->value_uniform[static_cast<std::size_t>(step.result)] = false;
+      if (source >= 0 && !b->value_uniform[static_cast<std::size_t>(source)])
+        b->value_uniform[static_cast<std::size_t>(step.result)] = false;
     }
   }
   b->value_uniform[static_cast<std::size_t>(steps_.back().result)] = false;  // written in full
@@ -163,7 +169,9 @@ RunStatus ElementwiseOpPrepared::run(const Binding& binding, const RunArgs& args
   const Range share = share_of(b.tiles, 1, worker);
   const std::int64_t inner = b.loops.inner();
   const std::size_t out_size = size_of(types_[static_cast<std::size_t>(steps_.back().result)]);
-  const auto slot = [&](int index) { return args.thread_scratch + static_cast<std::size_t>(index) * kTile * sizeof(double); };
+  const auto slot = [&](int index) {
+    return args.thread_scratch + static_cast<std::size_t>(index) * kTile * sizeof(double);
+  };
   const std::byte* at[kMaxElementwiseOperands] = {};
   for (std::int64_t tile = share.begin; tile < share.end; ++tile) {
     const bool rows = b.tiles_per_row != 0;
@@ -177,8 +185,12 @@ RunStatus ElementwiseOpPrepared::run(const Binding& binding, const RunArgs& args
       const auto* data = static_cast<const std::byte*>(args.inputs[i]);
       const std::size_t size = size_of(operands_[i]);
       switch (b.access[i]) {
-        case Access::uniform: at[i] = data; break;
-        case Access::direct: at[i] = data + static_cast<std::size_t>(begin) * size; break;
+        case Access::uniform:
+          at[i] = data;
+          break;
+        case Access::direct:
+          at[i] = data + static_cast<std::size_t>(begin) * size;
+          break;
         case Access::by_row:
           at[i] = data + static_cast<std::size_t>(walk.offset(b.loops, i) + column * b.loops.strides[i].back()) * size;
           break;
@@ -203,9 +215,12 @@ RunStatus ElementwiseOpPrepared::run(const Binding& binding, const RunArgs& args
       const auto result = static_cast<std::size_t>(step.result);
       call.count = b.value_uniform[result] ? 1 : static_cast<std::size_t>(count);
       const bool last = &step == &steps_.back();
-      call.out = last ? static_cast<std::byte*>(args.outputs[0]) + static_cast<std::size_t>(begin) * out_size : slot(slots_[result]);
-      if (step.kernel == nullptr) store_constant(step.alpha, step.to, call);
-      else step.kernel(call);
+      call.out = last ? static_cast<std::byte*>(args.outputs[0]) + static_cast<std::size_t>(begin) * out_size
+                      : slot(slots_[result]);
+      if (step.kernel == nullptr)
+        store_constant(step.alpha, step.to, call);
+      else
+        step.kernel(call);
     }
   }
   return RunStatus::ok;

@@ -9,8 +9,8 @@
 
 namespace intaglio::ops {
 
-inline void convert_elements(const ElementwiseKernels& kernels, DType from, const void* x, DType to, void* y, std::size_t count,
-                             bool uniform = false) noexcept {
+inline void convert_elements(const ElementwiseKernels& kernels, DType from, const void* x, DType to, void* y,
+                             std::size_t count, bool uniform = false) noexcept {
   kernels::elementwise::Args args;
   args.op = ElementwiseOp::cast;
   args.type = from;
@@ -23,8 +23,8 @@ inline void convert_elements(const ElementwiseKernels& kernels, DType from, cons
 }
 
 // A broadcast operand (operand `index` of the loops, of type `from`) written out in full as type `to`.
-inline void expand_elements(const ElementwiseKernels& kernels, const BroadcastLoops& loops, std::size_t index, DType from,
-                            const void* x, DType to, void* y) noexcept {
+inline void expand_elements(const ElementwiseKernels& kernels, const BroadcastLoops& loops, std::size_t index,
+                            DType from, const void* x, DType to, void* y) noexcept {
   if (loops.total == 0) return;
   const auto inner = static_cast<std::size_t>(loops.inner());
   const auto& strides = loops.strides[index];

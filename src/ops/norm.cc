@@ -14,7 +14,9 @@ namespace {
 namespace table = kernels::norm;
 
 // Bytes of one thread's buffers, each 64-byte aligned.
-std::size_t padded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+std::size_t padded(std::size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
 
 // gamma or beta of one binding: where it is, and whether it must be written out first.
 struct Vector {
@@ -46,14 +48,17 @@ class NormOp final : public PreparedOp {
   RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept override;
   bool may_run_in_place(std::size_t index) const override { return index == 0 || (index == 1 && d_.residual); }
   Facts facts() const override {
-    return {row_->name, row_->isa, std::string(d_.residual ? "residual " : "") + (d_.gamma ? "gamma " : "") + (d_.beta ? "beta" : "")};
+    return {row_->name, row_->isa,
+            std::string(d_.residual ? "residual " : "") + (d_.gamma ? "gamma " : "") + (d_.beta ? "beta" : "")};
   }
 
  private:
   Result<Vector> bind_vector(const BindRequest& request, int input, const Shape& shape, std::size_t& scratch) const;
   const void* vector_at(const Vector& vector, const RunArgs& args) const noexcept;
-  void run_f32(const NormBinding& b, const RunArgs& args, std::int64_t row, const float* gamma, const float* beta) const noexcept;
-  void run_f64(const NormBinding& b, const RunArgs& args, std::int64_t row, const double* gamma, const double* beta) const noexcept;
+  void run_f32(const NormBinding& b, const RunArgs& args, std::int64_t row, const float* gamma,
+               const float* beta) const noexcept;
+  void run_f64(const NormBinding& b, const RunArgs& args, std::int64_t row, const double* gamma,
+               const double* beta) const noexcept;
 
   NormDescriptor d_;
   ElementwiseKernels kernels_;
@@ -61,11 +66,13 @@ class NormOp final : public PreparedOp {
   DType compute_;
 };
 
-Result<Vector> NormOp::bind_vector(const BindRequest& request, int input, const Shape& shape, std::size_t& scratch) const {
+Result<Vector> NormOp::bind_vector(const BindRequest& request, int input, const Shape& shape,
+                                   std::size_t& scratch) const {
   Vector v;
   if (input < 0) return v;
   const Operand& operand = request.inputs[static_cast<std::size_t>(input)];
-  if (!is_floating(operand.dtype)) return fail(ErrorCode::usage, fmt::format("norm: operand {} is {}", input, name_of(operand.dtype)));
+  if (!is_floating(operand.dtype))
+    return fail(ErrorCode::usage, fmt::format("norm: operand {} is {}", input, name_of(operand.dtype)));
   v.input = input;
   v.type = operand.dtype;
   INTAGLIO_TRY(v.loops, broadcast_loops(shape, std::span(&operand.shape, 1)));
@@ -86,8 +93,8 @@ Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) 
   const Shape& shape = request.inputs[0].shape;
   for (const Operand& each : {request.inputs[0], request.inputs[d_.residual ? 1 : 0], request.outputs[0]}) {
     if (each.dtype != d_.dtype || each.shape != shape) {
-      return fail(ErrorCode::usage, fmt::format("norm: operand {} {}, expected {} {}", name_of(each.dtype), to_string(each.shape),
-                                                name_of(d_.dtype), to_string(shape)));
+      return fail(ErrorCode::usage, fmt::format("norm: operand {} {}, expected {} {}", name_of(each.dtype),
+                                                to_string(each.shape), name_of(d_.dtype), to_string(shape)));
     }
   }
   if (d_.axis > static_cast<std::int64_t>(shape.size())) {
@@ -113,7 +120,8 @@ Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) 
   b->thread_scratch_bytes = b->rows == 0 || n == 0 ? 0 : scratch;
   b->blocking = fmt::format("{} rows of {}", b->rows, b->n);
   b->flops = 8.0 * static_cast<double>(b->rows) * static_cast<double>(b->n);
-  b->bytes = (d_.residual ? 3.0 : 2.0) * static_cast<double>(b->rows) * static_cast<double>(b->n) * static_cast<double>(size_of(d_.dtype));
+  b->bytes = (d_.residual ? 3.0 : 2.0) * static_cast<double>(b->rows) * static_cast<double>(b->n) *
+             static_cast<double>(size_of(d_.dtype));
   return std::unique_ptr<const Binding>(std::move(b));
 }
 
@@ -200,7 +208,8 @@ class NormCandidate final : public Candidate {
   Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
     return std::vector<Blob>{};
   }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>, const Target& target) const override {
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
+                                              const Target& target) const override {
     INTAGLIO_CHECK(descriptor.validate());
     return std::make_unique<NormOp>(static_cast<const NormDescriptor&>(descriptor), target);
   }
@@ -225,7 +234,9 @@ Status NormDescriptor::validate() const {
   return {};
 }
 
-std::unique_ptr<Descriptor> make_norm_descriptor() { return std::make_unique<NormDescriptor>(); }
+std::unique_ptr<Descriptor> make_norm_descriptor() {
+  return std::make_unique<NormDescriptor>();
+}
 void add_norm_candidates(std::vector<const Candidate*>& out) {
   static const NormCandidate candidate;
   out.push_back(&candidate);

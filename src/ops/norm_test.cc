@@ -56,10 +56,14 @@ TestTensor typed(DType type, const Shape& shape, const std::vector<float>& value
 }
 double value_at(const TestTensor& t, std::size_t i) {
   switch (t.type.dtype) {
-    case DType::f64: return t.values<double>()[i];
-    case DType::f16: return to_float(t.values<Float16>()[i]);
-    case DType::bf16: return to_float(t.values<BFloat16>()[i]);
-    default: return t.values<float>()[i];
+    case DType::f64:
+      return t.values<double>()[i];
+    case DType::f16:
+      return to_float(t.values<Float16>()[i]);
+    case DType::bf16:
+      return to_float(t.values<BFloat16>()[i]);
+    default:
+      return t.values<float>()[i];
   }
 }
 
@@ -83,14 +87,15 @@ void check(const Problem& p, double tolerance) {
     const TestTensor got{{p.d.dtype, p.shape}, first};
     for (std::size_t i = 0; i < expected.size(); ++i) {
       ASSERT_NEAR(value_at(got, i), expected[i], tolerance * std::max(1.0, std::abs(expected[i])))
-        << i << " n=" << p.shape.back() << " " << (*op)->facts().kernel << " " << name_of(p.d.dtype);
+          << i << " n=" << p.shape.back() << " " << (*op)->facts().kernel << " " << name_of(p.d.dtype);
     }
   }
 }
 
 Problem random_problem(NormDescriptor d, Shape shape, Shape vector_shape, TestRandom& random, float offset = 0.0f) {
   Problem p{d, std::move(shape), std::move(vector_shape), {}, {}, {}, {}};
-  const auto total = static_cast<std::size_t>(*element_count(p.shape)), n = static_cast<std::size_t>(*element_count(p.vector_shape));
+  const auto total = static_cast<std::size_t>(*element_count(p.shape)),
+             n = static_cast<std::size_t>(*element_count(p.vector_shape));
   // Values that every 16-bit type holds exactly: multiples of 1/16 below 8.
   const auto grid = [&](std::size_t count, float shift) {
     std::vector<float> v = random.floats(count, -4, 4);
@@ -142,7 +147,8 @@ TEST(Norm, SeveralAxesAndBroadcastVectors) {
 
 TEST(Norm, OtherTypes) {
   TestRandom random(4);
-  for (const auto& [type, tolerance] : {std::pair{DType::f64, 1e-12}, std::pair{DType::f16, 0x1p-10}, std::pair{DType::bf16, 0x1p-7}}) {
+  for (const auto& [type, tolerance] :
+       {std::pair{DType::f64, 1e-12}, std::pair{DType::f16, 0x1p-10}, std::pair{DType::bf16, 0x1p-7}}) {
     for (const NormKind kind : {NormKind::layer, NormKind::rms}) {
       NormDescriptor d;
       d.kind = kind;

@@ -24,7 +24,9 @@ struct SoftmaxBinding final : Binding {
 class SoftmaxOp final : public PreparedOp {
  public:
   SoftmaxOp(const SoftmaxDescriptor& descriptor, const Target& target)
-      : d_(descriptor), kernels_(choose_elementwise(target.isa)), rows_(choose(target.isa, table::Group::rows)),
+      : d_(descriptor),
+        kernels_(choose_elementwise(target.isa)),
+        rows_(choose(target.isa, table::Group::rows)),
         columns_(choose(target.isa, table::Group::columns)) {}
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override;
   RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept override;
@@ -47,12 +49,15 @@ class SoftmaxOp final : public PreparedOp {
 };
 
 Result<std::unique_ptr<const Binding>> SoftmaxOp::bind(const BindRequest& request) const {
-  if (request.inputs.size() != 1 || request.outputs.size() != 1) return fail(ErrorCode::internal, "softmax: one input, one output");
+  if (request.inputs.size() != 1 || request.outputs.size() != 1)
+    return fail(ErrorCode::internal, "softmax: one input, one output");
   const Shape& shape = request.inputs[0].shape;
-  if (request.inputs[0].dtype != d_.dtype || request.outputs[0].dtype != d_.dtype || request.outputs[0].shape != shape) {
-    return fail(ErrorCode::usage, fmt::format("softmax: {} {} -> {} {}, expected {} and equal shapes", name_of(request.inputs[0].dtype),
-                                              to_string(shape), name_of(request.outputs[0].dtype),
-                                              to_string(request.outputs[0].shape), name_of(d_.dtype)));
+  if (request.inputs[0].dtype != d_.dtype || request.outputs[0].dtype != d_.dtype ||
+      request.outputs[0].shape != shape) {
+    return fail(ErrorCode::usage,
+                fmt::format("softmax: {} {} -> {} {}, expected {} and equal shapes", name_of(request.inputs[0].dtype),
+                            to_string(shape), name_of(request.outputs[0].dtype), to_string(request.outputs[0].shape),
+                            name_of(d_.dtype)));
   }
   if (d_.axis >= static_cast<std::int64_t>(std::max<std::size_t>(shape.size(), 1))) {
     return fail(ErrorCode::usage, fmt::format("softmax: axis {} of an operand of shape {}", d_.axis, to_string(shape)));
@@ -65,8 +70,10 @@ Result<std::unique_ptr<const Binding>> SoftmaxOp::bind(const BindRequest& reques
     b->n = shape[axis];
     INTAGLIO_TRY(b->inner, element_count(std::span(shape).subspan(axis + 1)));
   }
-  if (total == 0) b->outer = b->blocks = 0;
-  else b->blocks = (b->inner + kColumns - 1) / kColumns;
+  if (total == 0)
+    b->outer = b->blocks = 0;
+  else
+    b->blocks = (b->inner + kColumns - 1) / kColumns;
   if (total != 0 && d_.dtype != DType::f32 && d_.dtype != DType::f64) {
     const std::int64_t columns = std::min(b->inner, kColumns);
     b->thread_scratch_bytes = static_cast<std::size_t>(b->n * columns) * sizeof(float);
@@ -84,13 +91,16 @@ RunStatus SoftmaxOp::run(const Binding& binding, const RunArgs& args, const Work
     const std::int64_t column = unit % b.blocks * kColumns;
     const auto at = static_cast<std::size_t>(unit / b.blocks * b.n * b.inner + column);
     const auto columns = static_cast<std::size_t>(std::min(kColumns, b.inner - column));
-    if (d_.dtype == DType::f64) run_f64(b, at, columns, args);
-    else run_unit(b, at, columns, args);
+    if (d_.dtype == DType::f64)
+      run_f64(b, at, columns, args);
+    else
+      run_unit(b, at, columns, args);
   }
   return RunStatus::ok;
 }
 
-void SoftmaxOp::run_unit(const SoftmaxBinding& b, std::size_t at, std::size_t columns, const RunArgs& args) const noexcept {
+void SoftmaxOp::run_unit(const SoftmaxBinding& b, std::size_t at, std::size_t columns,
+                         const RunArgs& args) const noexcept {
   const std::size_t size = size_of(d_.dtype);
   const auto* x = static_cast<const std::byte*>(args.inputs[0]) + at * size;
   auto* y = static_cast<std::byte*>(args.outputs[0]) + at * size;
@@ -119,7 +129,8 @@ void SoftmaxOp::run_unit(const SoftmaxBinding& b, std::size_t at, std::size_t co
   }
 }
 
-void SoftmaxOp::run_f64(const SoftmaxBinding& b, std::size_t at, std::size_t columns, const RunArgs& args) const noexcept {
+void SoftmaxOp::run_f64(const SoftmaxBinding& b, std::size_t at, std::size_t columns,
+                        const RunArgs& args) const noexcept {
   const auto n = static_cast<std::size_t>(b.n), pitch = static_cast<std::size_t>(b.inner);
   for (std::size_t c = 0; c < columns; ++c) {
     const double* x = static_cast<const double*>(args.inputs[0]) + at + c;
@@ -146,7 +157,8 @@ class SoftmaxCandidate final : public Candidate {
   Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
     return std::vector<Blob>{};
   }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>, const Target& target) const override {
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
+                                              const Target& target) const override {
     INTAGLIO_CHECK(descriptor.validate());
     return std::make_unique<SoftmaxOp>(static_cast<const SoftmaxDescriptor&>(descriptor), target);
   }
@@ -165,7 +177,9 @@ Status SoftmaxDescriptor::validate() const {
   return {};
 }
 
-std::unique_ptr<Descriptor> make_softmax_descriptor() { return std::make_unique<SoftmaxDescriptor>(); }
+std::unique_ptr<Descriptor> make_softmax_descriptor() {
+  return std::make_unique<SoftmaxDescriptor>();
+}
 void add_softmax_candidates(std::vector<const Candidate*>& out) {
   static const SoftmaxCandidate candidate;
   out.push_back(&candidate);

@@ -1,6 +1,6 @@
 // Family "softmax": softmax and log-softmax along one axis. Inputs of a run: x. y has its shape and (floating) dtype.
-// f16 and bf16 are computed in f32 and rounded once. No params, no packed constants. ONNX Softmax, LogSoftmax (opset 13);
-// ATen softmax, log_softmax. NaN and Inf: kernels/softmax/softmax.h.
+// f16 and bf16 are computed in f32 and rounded once. No params, no packed constants. ONNX Softmax, LogSoftmax (opset
+// 13); ATen softmax, log_softmax. NaN and Inf: kernels/softmax/softmax.h.
 #pragma once
 
 #include "ops/candidate.h"

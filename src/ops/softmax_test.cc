@@ -40,15 +40,19 @@ std::vector<float> run(const SoftmaxDescriptor& d, const Target& target, const T
   const TestTensor y{x.type, first};
   if (d.dtype == DType::f32) return y.values<float>();
   std::vector<float> out;
-  if (d.dtype == DType::f64) for (const double v : y.values<double>()) out.push_back(static_cast<float>(v));
-  if (d.dtype == DType::f16) for (const Float16 v : y.values<Float16>()) out.push_back(to_float(v));
-  if (d.dtype == DType::bf16) for (const BFloat16 v : y.values<BFloat16>()) out.push_back(to_float(v));
+  if (d.dtype == DType::f64)
+    for (const double v : y.values<double>()) out.push_back(static_cast<float>(v));
+  if (d.dtype == DType::f16)
+    for (const Float16 v : y.values<Float16>()) out.push_back(to_float(v));
+  if (d.dtype == DType::bf16)
+    for (const BFloat16 v : y.values<BFloat16>()) out.push_back(to_float(v));
   return out;
 }
 
 TEST(Softmax, EveryAxisAndLength) {
   TestRandom random(1);
-  std::vector<Shape> shapes{{1}, {7}, {3, 1, 5}, {2, 9, 65}, {2, 70, 3}, {5, 3, 2, 4}, {1, 512}, {3, 1001}, {0, 4}, {4, 0}};
+  std::vector<Shape> shapes{{1},          {7},      {3, 1, 5}, {2, 9, 65}, {2, 70, 3},
+                            {5, 3, 2, 4}, {1, 512}, {3, 1001}, {0, 4},     {4, 0}};
   for (std::int64_t n = 1; n < 70; n += 3) shapes.push_back({2, n});
   for (const Shape& shape : shapes) {
     const std::vector<float> x = random.floats(static_cast<std::size_t>(*element_count(shape)), -8, 8);
@@ -61,7 +65,8 @@ TEST(Softmax, EveryAxisAndLength) {
         for (const Target& target : test_targets()) {
           const std::vector<float> got = run(d, target, TestTensor::of(shape, x));
           for (std::size_t i = 0; i < x.size(); ++i) {
-            ASSERT_NEAR(got[i], expected[i], 2e-6 * std::abs(expected[i]) + (log ? 2e-6 : 0)) << to_string(shape) << " " << axis << log << i;
+            ASSERT_NEAR(got[i], expected[i], 2e-6 * std::abs(expected[i]) + (log ? 2e-6 : 0))
+                << to_string(shape) << " " << axis << log << i;
           }
         }
       }

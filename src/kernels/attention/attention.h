@@ -1,9 +1,10 @@
-// Contract of the attention kernels, f32: what lies between the two matrix products (which are those of kernels/gemm, on
-// keys and values packed here), and the products themselves for a single query row, on keys and values in place.
+// Contract of the attention kernels, f32: what lies between the two matrix products (which are those of kernels/gemm,
+// on keys and values packed here), and the products themselves for a single query row, on keys and values in place.
 //
 // Softmax (SoftmaxArgs): for row r and key j, in place of the scores
 //   t = scores[r][j] * scale (+ mask)               -inf where a bool mask is false
-//   new max m = max(max[r], t..), rescale[r] = e^(max[r] - m), scores[r][j] = e^(t - m), sum[r] = sum[r] * rescale[r] + sum_j
+//   new max m = max(max[r], t..), rescale[r] = e^(max[r] - m), scores[r][j] = e^(t - m), sum[r] = sum[r] * rescale[r] +
+//   sum_j
 // Row r sees the first min(keys, visible + r * visible_step) keys; beyond them scores are 0. Start with max = -inf and
 // sum = 0. A row without a finite score keeps max -inf, gets scores 0 and adds 0 to sum. NaN and +inf make the row NaN.
 //
@@ -12,8 +13,8 @@
 //   pack_values  source keys x depth -> out [ceil(depth/16)][keys][16], a packed B of kernels/gemm with K = keys
 //   dot          out[j] = sum_d weights[d] * source[j][d]                       j < keys
 //   mix          out[d] = (accumulate ? out[d] : 0) + sum_j weights[j] * source[j][d]   d < depth
-// Padding of packed panels is zero. Panels are aligned to 64 bytes, everything else to its elements. Nothing overlaps. No
-// byte outside the named ranges is read or written. The order of every sum depends on the sizes and the row only.
+// Padding of packed panels is zero. Panels are aligned to 64 bytes, everything else to its elements. Nothing overlaps.
+// No byte outside the named ranges is read or written. The order of every sum depends on the sizes and the row only.
 #pragma once
 
 #include "base/pod.h"

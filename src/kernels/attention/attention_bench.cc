@@ -51,7 +51,8 @@ void run_move(benchmark::State& state, const MoveRow& row) {
 
 [[maybe_unused]] const bool registered = [] {
   for (std::size_t i = 0; i < kSoftmaxKernelCount; ++i) {
-    benchmark::RegisterBenchmark((std::string("attention/") + kSoftmaxKernels[i].name).c_str(), run_softmax, kSoftmaxKernels[i]);
+    benchmark::RegisterBenchmark((std::string("attention/") + kSoftmaxKernels[i].name).c_str(), run_softmax,
+                                 kSoftmaxKernels[i]);
   }
   for (std::size_t i = 0; i < kMoveKernelCount; ++i) {
     benchmark::RegisterBenchmark((std::string("attention/") + kMoveKernels[i].name).c_str(), run_move, kMoveKernels[i]);

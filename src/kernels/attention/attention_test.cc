@@ -30,7 +30,8 @@ void check_softmax(const SoftmaxRow& row, std::size_t keys, Mask mask, std::size
   const Edge edge = keys % 2 == 0 ? Edge::back : Edge::front;
   const std::size_t mask_pitch = key_step == 0 ? 1 : keys + 2;
   const std::size_t mask_size = keys == 0 ? 0 : (rows - 1) * mask_pitch + (key_step == 0 ? 1 : keys);
-  Guarded<float> scores(keys == 0 ? 0 : (rows - 1) * pitch + keys, edge), added(mask == Mask::added ? mask_size : 0, edge);
+  Guarded<float> scores(keys == 0 ? 0 : (rows - 1) * pitch + keys, edge),
+      added(mask == Mask::added ? mask_size : 0, edge);
   Guarded<std::uint8_t> kept(mask == Mask::kept ? mask_size : 0, edge);
   for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = random_float(-30, 30);
   for (std::size_t i = 0; i < added.size(); ++i) added[i] = i % 7 == 3 ? -INFINITY : random_float(-2, 2);
@@ -56,7 +57,8 @@ void check_softmax(const SoftmaxRow& row, std::size_t keys, Mask mask, std::size
   args.max = max.data();
   args.sum = sum.data();
   args.rescale = rescale.data();
-  std::vector<float> s(scores.data(), scores.data() + scores.size()), m(max.data(), max.data() + rows), t(sum.data(), sum.data() + rows), f(rows);
+  std::vector<float> s(scores.data(), scores.data() + scores.size()), m(max.data(), max.data() + rows),
+      t(sum.data(), sum.data() + rows), f(rows);
   SoftmaxArgs reference = args;
   reference.scores = s.data();
   reference.max = m.data();
@@ -64,7 +66,8 @@ void check_softmax(const SoftmaxRow& row, std::size_t keys, Mask mask, std::size
   reference.rescale = f.data();
   row.kernel(args);
   softmax_f32_1x1_1x1_scalar(reference);
-  ASSERT_TRUE(scores.surroundings_intact() && max.surroundings_intact() && sum.surroundings_intact() && rescale.surroundings_intact());
+  ASSERT_TRUE(scores.surroundings_intact() && max.surroundings_intact() && sum.surroundings_intact() &&
+              rescale.surroundings_intact());
   for (std::size_t r = 0; r < rows; ++r) {
     // fused and separate roundings of scale and mask differ by an ulp of the score
     ASSERT_TRUE(max[r] == m[r] || std::abs(max[r] - m[r]) < 2e-6f) << max[r] << " " << m[r];
@@ -111,7 +114,8 @@ class AttentionMove : public testing::TestWithParam<std::size_t> {
 };
 
 TEST_P(AttentionMove, AsTheScalarRow) {
-  const MoveKernel references[] = {pack_keys_f32_1x1_1x1_scalar, pack_values_f32_1x16_1x1_scalar, dot_f32_1x1_1x1_scalar, mix_f32_1x1_1x1_scalar};
+  const MoveKernel references[] = {pack_keys_f32_1x1_1x1_scalar, pack_values_f32_1x16_1x1_scalar,
+                                   dot_f32_1x1_1x1_scalar, mix_f32_1x1_1x1_scalar};
   const Move move = row().move;
   for (std::size_t keys = 0; keys < 40; keys += keys < 20 ? 1 : 5) {
     for (const std::size_t depth : {0, 1, 7, 8, 15, 16, 17, 32, 63, 64, 80, 130}) {
@@ -119,7 +123,11 @@ TEST_P(AttentionMove, AsTheScalarRow) {
       const std::size_t pitch = depth + random_size(0, 4);
       const std::size_t outs[] = {(keys + 15) / 16 * 16 * depth, (depth + 15) / 16 * 16 * keys, keys, depth};
       Guarded<float> source(keys == 0 || depth == 0 ? 0 : (keys - 1) * pitch + depth, edge);
-      Guarded<float> weights(move == Move::dot ? depth : move == Move::mix ? keys : 0, edge), out(outs[static_cast<int>(move)], edge);
+      Guarded<float> weights(move == Move::dot   ? depth
+                             : move == Move::mix ? keys
+                                                 : 0,
+                             edge),
+          out(outs[static_cast<int>(move)], edge);
       for (Guarded<float>* each : {&source, &weights, &out}) {
         for (std::size_t i = 0; i < each->size(); ++i) (*each)[i] = random_float();
       }
@@ -130,7 +138,8 @@ TEST_P(AttentionMove, AsTheScalarRow) {
       args.out = expected.data();
       references[static_cast<int>(move)](args);
       const bool exact = move == Move::pack_keys || move == Move::pack_values;
-      for (std::size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], exact ? 0.0f : 1e-5f) << i << " " << keys << " " << depth;
+      for (std::size_t i = 0; i < out.size(); ++i)
+        ASSERT_NEAR(out[i], expected[i], exact ? 0.0f : 1e-5f) << i << " " << keys << " " << depth;
     }
   }
 }

@@ -123,7 +123,8 @@ void dot_rows(const MoveArgs& g, std::size_t j) {
   std::size_t d = 0;
   for (; d + V::kLanes <= g.depth; d += V::kLanes) {
     const F w = V::load(g.weights + d);
-    for (int i = 0; i < kRows; ++i) acc[i] = V::fma(w, V::load(rows + static_cast<std::size_t>(i) * g.pitch + d), acc[i]);
+    for (int i = 0; i < kRows; ++i)
+      acc[i] = V::fma(w, V::load(rows + static_cast<std::size_t>(i) * g.pitch + d), acc[i]);
   }
   if (d < g.depth) {
     const F w = V::load_n(g.weights + d, g.depth - d);
@@ -153,10 +154,12 @@ void mix_columns(const MoveArgs& g, std::size_t d, std::size_t lanes_of_last) {
   for (std::size_t j = 0; j < g.keys; ++j) {
     const F w = V::set1(g.weights[j]);
     const float* row = g.source + j * g.pitch + d;
-    for (int v = 0; v < kVectors; ++v) acc[v] = V::fma(w, load(row + static_cast<std::size_t>(v) * V::kLanes, v), acc[v]);
+    for (int v = 0; v < kVectors; ++v)
+      acc[v] = V::fma(w, load(row + static_cast<std::size_t>(v) * V::kLanes, v), acc[v]);
   }
   for (int v = 0; v < kVectors; ++v) {
-    V::store_n(g.out + d + static_cast<std::size_t>(v) * V::kLanes, acc[v], v + 1 == kVectors ? lanes_of_last : V::kLanes);
+    V::store_n(g.out + d + static_cast<std::size_t>(v) * V::kLanes, acc[v],
+               v + 1 == kVectors ? lanes_of_last : V::kLanes);
   }
 }
 template <class V>

@@ -10,9 +10,12 @@ float masked(const SoftmaxArgs& g, std::size_t r, std::size_t j) {
   const float t = g.scores[r * g.pitch + j] * g.scale;
   const std::size_t at = r * g.mask_row_step + j * g.mask_key_step;
   switch (g.mask) {
-    case Mask::none: return t;
-    case Mask::kept: return static_cast<const std::uint8_t*>(g.mask_data)[at] != 0 ? t : -INFINITY;
-    case Mask::added: return t + static_cast<const float*>(g.mask_data)[at];
+    case Mask::none:
+      return t;
+    case Mask::kept:
+      return static_cast<const std::uint8_t*>(g.mask_data)[at] != 0 ? t : -INFINITY;
+    case Mask::added:
+      return t + static_cast<const float*>(g.mask_data)[at];
   }
   return t;
 }

@@ -23,7 +23,7 @@ extern const std::size_t kSoftmaxKernelCount;
 extern const MoveRow kMoveKernels[];
 extern const std::size_t kMoveKernelCount;
 
-#define INTAGLIO_ATTENTION_SOFTMAX(name, isa) void name(const SoftmaxArgs& args);
+#define INTAGLIO_ATTENTION_SOFTMAX(name, isa)     void name(const SoftmaxArgs& args);
 #define INTAGLIO_ATTENTION_MOVE(name, isa, group) void name(const MoveArgs& args);
 #include "kernels/attention/kernels.inc"
 #undef INTAGLIO_ATTENTION_SOFTMAX

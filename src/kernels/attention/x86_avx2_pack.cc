@@ -1,4 +1,5 @@
-// Packing of keys (transposed 8 x 8) and values for the GEMM kernels. Also what AVX-512 machines use: the work is moving.
+// Packing of keys (transposed 8 x 8) and values for the GEMM kernels. Also what AVX-512 machines use: the work is
+// moving.
 #include <immintrin.h>
 
 #include "kernels/attention/attention.h"
@@ -31,7 +32,8 @@ inline void keys8(const MoveArgs& g, std::size_t first, float* column) {
   std::size_t d = 0;
   for (; d + 8 <= g.depth; d += 8) {
     __m256 r[8];
-    for (std::size_t i = 0; i < 8; ++i) r[i] = i < count ? _mm256_loadu_ps(rows + i * g.pitch + d) : _mm256_setzero_ps();
+    for (std::size_t i = 0; i < 8; ++i)
+      r[i] = i < count ? _mm256_loadu_ps(rows + i * g.pitch + d) : _mm256_setzero_ps();
     transpose8(r);
     for (std::size_t i = 0; i < 8; ++i) _mm256_storeu_ps(column + (d + i) * 16, r[i]);
   }

@@ -4,8 +4,14 @@
 
 namespace intaglio::kernels::attention {
 
-void softmax_f32_1x64_1x1_avx512(const SoftmaxArgs& args) { softmax<math::V512>(args); }
-void dot_f32_4x16_1x1_avx512(const MoveArgs& args) { dot<math::V512>(args); }
-void mix_f32_1x64_1x1_avx512(const MoveArgs& args) { mix<math::V512>(args); }
+void softmax_f32_1x64_1x1_avx512(const SoftmaxArgs& args) {
+  softmax<math::V512>(args);
+}
+void dot_f32_4x16_1x1_avx512(const MoveArgs& args) {
+  dot<math::V512>(args);
+}
+void mix_f32_1x64_1x1_avx512(const MoveArgs& args) {
+  mix<math::V512>(args);
+}
 
 }  // namespace intaglio::kernels::attention

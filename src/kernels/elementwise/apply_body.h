@@ -1,5 +1,5 @@
-// The f32 functions over a vector policy V. Tails run the same vector code on masked loads and stores, so the bits of an
-// element do not depend on where it sits. Included by ISA files only.
+// The f32 functions over a vector policy V. Tails run the same vector code on masked loads and stores, so the bits of
+// an element do not depend on where it sits. Included by ISA files only.
 #pragma once
 
 #include "kernels/elementwise/elementwise.h"
@@ -112,28 +112,45 @@ void apply_unary(const Args& g) {
   const F alpha = V::set1(static_cast<float>(g.alpha));
   const F beta = V::set1(static_cast<float>(g.beta));
   switch (g.op) {
-    case Op::neg: return map1<V>(g, [](F x) { return V::xor_bits(x, math::sign_bit<V>()); });
-    case Op::abs: return map1<V>(g, [](F x) { return math::abs_v<V>(x); });
+    case Op::neg:
+      return map1<V>(g, [](F x) { return V::xor_bits(x, math::sign_bit<V>()); });
+    case Op::abs:
+      return map1<V>(g, [](F x) { return math::abs_v<V>(x); });
     case Op::sign:
       return map1<V>(g, [=](F x) {
         const F magnitude = V::select(V::eq(x, zero), zero, math::copysign_v<V>(one, x));
         return V::select(V::unordered(x, x), x, magnitude);
       });
-    case Op::exp: return map1<V>(g, [](F x) { return math::exp_v<V>(x); });
-    case Op::log: return map1<V>(g, [](F x) { return math::log_v<V>(x); });
-    case Op::sqrt: return map1<V>(g, [](F x) { return V::sqrt(x); });
-    case Op::rsqrt: return map1<V>(g, [=](F x) { return V::div(one, V::sqrt(x)); });
-    case Op::reciprocal: return map1<V>(g, [=](F x) { return V::div(one, x); });
-    case Op::erf: return map1<V>(g, [](F x) { return math::erf_v<V>(x); });
-    case Op::tanh: return map1<V>(g, [](F x) { return math::tanh_v<V>(x); });
-    case Op::floor: return map1<V>(g, [](F x) { return V::floor(x); });
-    case Op::ceil: return map1<V>(g, [](F x) { return V::ceil(x); });
-    case Op::round: return map1<V>(g, [](F x) { return V::round_even(x); });
-    case Op::sigmoid: return map1<V>(g, [](F x) { return math::sigmoid_v<V>(x); });
-    case Op::relu: return map1<V>(g, [=](F x) { return V::max(zero, x); });
-    case Op::gelu: return map1<V>(g, [](F x) { return math::gelu_erf_v<V>(x); });
-    case Op::gelu_tanh: return map1<V>(g, [](F x) { return math::gelu_tanh_v<V>(x); });
-    case Op::silu: return map1<V>(g, [](F x) { return math::silu_v<V>(x); });
+    case Op::exp:
+      return map1<V>(g, [](F x) { return math::exp_v<V>(x); });
+    case Op::log:
+      return map1<V>(g, [](F x) { return math::log_v<V>(x); });
+    case Op::sqrt:
+      return map1<V>(g, [](F x) { return V::sqrt(x); });
+    case Op::rsqrt:
+      return map1<V>(g, [=](F x) { return V::div(one, V::sqrt(x)); });
+    case Op::reciprocal:
+      return map1<V>(g, [=](F x) { return V::div(one, x); });
+    case Op::erf:
+      return map1<V>(g, [](F x) { return math::erf_v<V>(x); });
+    case Op::tanh:
+      return map1<V>(g, [](F x) { return math::tanh_v<V>(x); });
+    case Op::floor:
+      return map1<V>(g, [](F x) { return V::floor(x); });
+    case Op::ceil:
+      return map1<V>(g, [](F x) { return V::ceil(x); });
+    case Op::round:
+      return map1<V>(g, [](F x) { return V::round_even(x); });
+    case Op::sigmoid:
+      return map1<V>(g, [](F x) { return math::sigmoid_v<V>(x); });
+    case Op::relu:
+      return map1<V>(g, [=](F x) { return V::max(zero, x); });
+    case Op::gelu:
+      return map1<V>(g, [](F x) { return math::gelu_erf_v<V>(x); });
+    case Op::gelu_tanh:
+      return map1<V>(g, [](F x) { return math::gelu_tanh_v<V>(x); });
+    case Op::silu:
+      return map1<V>(g, [](F x) { return math::silu_v<V>(x); });
     case Op::hard_swish:
       return map1<V>(g, [=](F x) {
         const F gate = V::add(V::div(x, V::set1(6.0f)), V::set1(0.5f));
@@ -141,10 +158,14 @@ void apply_unary(const Args& g) {
       });
     case Op::hard_sigmoid:
       return map1<V>(g, [=](F x) { return V::min(one, V::max(zero, V::add(V::mul(alpha, x), beta))); });
-    case Op::clamp: return map1<V>(g, [=](F x) { return V::min(beta, V::max(alpha, x)); });
-    case Op::isnan: return test1<V>(g, [](F x) { return V::unordered(x, x); });
-    case Op::isinf: return test1<V>(g, [](F x) { return V::eq(math::abs_v<V>(x), V::set1(__builtin_inff())); });
-    default: return;
+    case Op::clamp:
+      return map1<V>(g, [=](F x) { return V::min(beta, V::max(alpha, x)); });
+    case Op::isnan:
+      return test1<V>(g, [](F x) { return V::unordered(x, x); });
+    case Op::isinf:
+      return test1<V>(g, [](F x) { return V::eq(math::abs_v<V>(x), V::set1(__builtin_inff())); });
+    default:
+      return;
   }
 }
 
@@ -152,22 +173,34 @@ template <class V>
 void apply_f32(const Args& g) {
   using F = typename V::F;
   switch (g.op) {
-    case Op::add: return map2<V>(g, [](F a, F b) { return V::add(a, b); });
-    case Op::sub: return map2<V>(g, [](F a, F b) { return V::sub(a, b); });
-    case Op::mul: return map2<V>(g, [](F a, F b) { return V::mul(a, b); });
-    case Op::div: return map2<V>(g, [](F a, F b) { return V::div(a, b); });
+    case Op::add:
+      return map2<V>(g, [](F a, F b) { return V::add(a, b); });
+    case Op::sub:
+      return map2<V>(g, [](F a, F b) { return V::sub(a, b); });
+    case Op::mul:
+      return map2<V>(g, [](F a, F b) { return V::mul(a, b); });
+    case Op::div:
+      return map2<V>(g, [](F a, F b) { return V::div(a, b); });
     case Op::minimum:
       return map2<V>(g, [](F a, F b) { return V::select(V::unordered(a, b), V::add(a, b), V::min(a, b)); });
     case Op::maximum:
       return map2<V>(g, [](F a, F b) { return V::select(V::unordered(a, b), V::add(a, b), V::max(a, b)); });
-    case Op::eq: return test2<V>(g, [](F a, F b) { return V::eq(a, b); });
-    case Op::ne: return test2<V>(g, [](F a, F b) { return V::ne(a, b); });
-    case Op::lt: return test2<V>(g, [](F a, F b) { return V::lt(a, b); });
-    case Op::le: return test2<V>(g, [](F a, F b) { return V::le(a, b); });
-    case Op::gt: return test2<V>(g, [](F a, F b) { return V::lt(b, a); });
-    case Op::ge: return test2<V>(g, [](F a, F b) { return V::le(b, a); });
-    case Op::where: return where<V>(g);
-    default: return apply_unary<V>(g);
+    case Op::eq:
+      return test2<V>(g, [](F a, F b) { return V::eq(a, b); });
+    case Op::ne:
+      return test2<V>(g, [](F a, F b) { return V::ne(a, b); });
+    case Op::lt:
+      return test2<V>(g, [](F a, F b) { return V::lt(a, b); });
+    case Op::le:
+      return test2<V>(g, [](F a, F b) { return V::le(a, b); });
+    case Op::gt:
+      return test2<V>(g, [](F a, F b) { return V::lt(b, a); });
+    case Op::ge:
+      return test2<V>(g, [](F a, F b) { return V::le(b, a); });
+    case Op::where:
+      return where<V>(g);
+    default:
+      return apply_unary<V>(g);
   }
 }
 

@@ -1,5 +1,5 @@
-// Conversions to and from f32 over a policy C of one ISA: V (kernels/math), and widen_n / narrow_n per narrow type, which
-// touch the first n lanes only. Included by ISA files only.
+// Conversions to and from f32 over a policy C of one ISA: V (kernels/math), and widen_n / narrow_n per narrow type,
+// which touch the first n lanes only. Included by ISA files only.
 #pragma once
 
 #include "kernels/elementwise/elementwise.h"
@@ -58,21 +58,33 @@ template <class C>
 void convert(const Args& g) {
   if (g.to == DType::f32) {
     switch (g.type) {
-      case DType::f16: return to_f32<C, Float16>(g);
-      case DType::bf16: return to_f32<C, BFloat16>(g);
-      case DType::i32: return to_f32<C, std::int32_t>(g);
-      case DType::u8: return to_f32<C, std::uint8_t>(g);
-      case DType::i8: return to_f32<C, std::int8_t>(g);
-      case DType::boolean: return to_f32<C, Truth>(g);
-      default: return;
+      case DType::f16:
+        return to_f32<C, Float16>(g);
+      case DType::bf16:
+        return to_f32<C, BFloat16>(g);
+      case DType::i32:
+        return to_f32<C, std::int32_t>(g);
+      case DType::u8:
+        return to_f32<C, std::uint8_t>(g);
+      case DType::i8:
+        return to_f32<C, std::int8_t>(g);
+      case DType::boolean:
+        return to_f32<C, Truth>(g);
+      default:
+        return;
     }
   }
   switch (g.to) {
-    case DType::f16: return from_f32<C, Float16>(g);
-    case DType::bf16: return from_f32<C, BFloat16>(g);
-    case DType::i32: return from_f32<C, std::int32_t>(g);
-    case DType::boolean: return from_f32<C, Truth>(g);
-    default: return;
+    case DType::f16:
+      return from_f32<C, Float16>(g);
+    case DType::bf16:
+      return from_f32<C, BFloat16>(g);
+    case DType::i32:
+      return from_f32<C, std::int32_t>(g);
+    case DType::boolean:
+      return from_f32<C, Truth>(g);
+    default:
+      return;
   }
 }
 

@@ -12,9 +12,10 @@
 // No byte beyond `count` elements is read or written. out may be exactly one of the sources if element sizes agree;
 // nothing else may overlap.
 //
-// Values: formulas in opcodes.inc. f32 accuracy: within 4 ulp for exp, log, erf, tanh, sigmoid; |error| <= 4 eps max(|x|,
-// smallest normal) for gelu, gelu_tanh, silu; add sub mul div sqrt exactly rounded; hard_swish and hard_sigmoid round each
-// step. An element's result depends neither on its position nor on count. NaN payloads and signs are not specified.
+// Values: formulas in opcodes.inc. f32 accuracy: within 4 ulp for exp, log, erf, tanh, sigmoid; |error| <= 4 eps
+// max(|x|, smallest normal) for gelu, gelu_tanh, silu; add sub mul div sqrt exactly rounded; hard_swish and
+// hard_sigmoid round each step. An element's result depends neither on its position nor on count. NaN payloads and
+// signs are not specified.
 #pragma once
 
 #include "base/pod.h"

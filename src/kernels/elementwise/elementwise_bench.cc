@@ -78,7 +78,8 @@ void run_softmax(benchmark::State& state, const softmax::KernelRow& row) {
       add(std::string("elementwise/") + row.name + "/" + facts.name, run_apply, row, static_cast<elementwise::Op>(o));
     }
   }
-  for (std::size_t i = 0; i < norm::kKernelCount; ++i) add(std::string("norm/") + norm::kKernels[i].name, run_norm, norm::kKernels[i]);
+  for (std::size_t i = 0; i < norm::kKernelCount; ++i)
+    add(std::string("norm/") + norm::kKernels[i].name, run_norm, norm::kKernels[i]);
   for (std::size_t i = 0; i < softmax::kKernelCount; ++i) {
     add(std::string("softmax/") + softmax::kKernels[i].name, run_softmax, softmax::kKernels[i]);
   }

@@ -1,5 +1,5 @@
-// Every row of the table against the scalar row: all ops, all counts near the vector lengths, uniform sources, guard pages,
-// bits independent of the position.
+// Every row of the table against the scalar row: all ops, all counts near the vector lengths, uniform sources, guard
+// pages, bits independent of the position.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -57,14 +57,16 @@ TEST_P(ApplyRows, AsTheScalarRow) {
     for (std::size_t count = 0; count < 70; count += count < 18 ? 1 : 7) {
       for (int uniform = 0; uniform < 1 << facts.sources; ++uniform) {
         const Edge edge = (count + static_cast<std::size_t>(uniform)) % 2 == 0 ? Edge::back : Edge::front;
-        const std::size_t sizes[3] = {(uniform & 1) != 0 ? 1 : count, (uniform & 2) != 0 ? 1 : count, (uniform & 4) != 0 ? 1 : count};
+        const std::size_t sizes[3] = {(uniform & 1) != 0 ? 1 : count, (uniform & 2) != 0 ? 1 : count,
+                                      (uniform & 4) != 0 ? 1 : count};
         const bool chooses = facts.result == ResultRule::chosen;
         Guarded<float> a(sizes[0], edge), b(sizes[1], edge), c(sizes[2], edge);
         Guarded<std::uint8_t> condition(sizes[0], edge);
         for (Guarded<float>* each : {&a, &b, &c}) {
           for (std::size_t i = 0; i < each->size(); ++i) (*each)[i] = random_value();
         }
-        for (std::size_t i = 0; i < condition.size(); ++i) condition[i] = static_cast<std::uint8_t>(gemm::random_size(0, 2));
+        for (std::size_t i = 0; i < condition.size(); ++i)
+          condition[i] = static_cast<std::uint8_t>(gemm::random_size(0, 2));
         const bool truth = facts.result == ResultRule::truth;
         Guarded<float> y(truth ? 0 : count, edge);
         Guarded<std::uint8_t> t(truth ? count : 0, edge);
@@ -86,8 +88,11 @@ TEST_P(ApplyRows, AsTheScalarRow) {
         ASSERT_TRUE(y.surroundings_intact() && t.surroundings_intact()) << facts.name << " " << count;
         for (std::size_t i = 0; i < count; ++i) {
           const float x = a.size() > 1 || count == 1 ? a[std::min(i, a.size() - 1)] : a.size() == 1 ? a[0] : 0;
-          if (truth) ASSERT_EQ(t[i], expected_truth[i]) << facts.name << " of " << x;
-          else ASSERT_TRUE(close(y[i], expected[i], x)) << facts.name << " of " << x << ": " << y[i] << ", expected " << expected[i];
+          if (truth)
+            ASSERT_EQ(t[i], expected_truth[i]) << facts.name << " of " << x;
+          else
+            ASSERT_TRUE(close(y[i], expected[i], x))
+                << facts.name << " of " << x << ": " << y[i] << ", expected " << expected[i];
         }
       }
     }
@@ -133,7 +138,8 @@ TEST_P(ConvertRows, AsTheScalarRow) {
           if (source == DType::f32 && x.size() >= 4) {
             for (std::size_t i = 0; i < x.size() / 4; ++i) {
               const float scales[] = {1.0f, 300.0f, 1e5f, 4e9f, 1e-3f, 1e-7f, 0.0f};
-              const float value = count % 3 == 0 ? random_value() * scales[i % 7] : gemm::random_float() * scales[i % 7];
+              const float value =
+                  count % 3 == 0 ? random_value() * scales[i % 7] : gemm::random_float() * scales[i % 7];
               if (i % 5 != 4) std::memcpy(x.data() + i * 4, &value, 4);  // else random bits
             }
           }
@@ -157,7 +163,8 @@ TEST_P(ConvertRows, AsTheScalarRow) {
             // NaN: payloads are not specified.
             std::uint16_t half = 0;
             std::memcpy(&half, y.data() + i * kSizes[to], 2 <= kSizes[to] ? 2 : 1);
-            const bool nan16 = (target == DType::f16 && (half & 0x7fff) > 0x7c00) || (target == DType::bf16 && (half & 0x7fff) > 0x7f80);
+            const bool nan16 = (target == DType::f16 && (half & 0x7fff) > 0x7c00) ||
+                               (target == DType::bf16 && (half & 0x7fff) > 0x7f80);
             float wide = 0;
             if (target == DType::f32) std::memcpy(&wide, y.data() + i * 4, 4);
             ASSERT_TRUE(nan16 || std::isnan(wide)) << from << " -> " << to << " element " << i << " of " << count;
@@ -168,7 +175,9 @@ TEST_P(ConvertRows, AsTheScalarRow) {
   }
 }
 
-std::string name_of(const testing::TestParamInfo<std::size_t>& each) { return kKernels[each.param].name; }
+std::string name_of(const testing::TestParamInfo<std::size_t>& each) {
+  return kKernels[each.param].name;
+}
 INSTANTIATE_TEST_SUITE_P(Table, ApplyRows, testing::ValuesIn(rows_of(Group::apply)), name_of);
 INSTANTIATE_TEST_SUITE_P(Table, ConvertRows, testing::ValuesIn(rows_of(Group::convert)), name_of);
 

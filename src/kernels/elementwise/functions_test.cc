@@ -26,9 +26,13 @@ Real ulp(Real exact) {
   return std::ldexp(Real{1}, exponent - 24);
 }
 // 4 eps max(|x|, smallest normal)
-Real of_argument(Real x) { return 0x1p-23L * std::max(std::fabs(x), 0x1p-126L); }
+Real of_argument(Real x) {
+  return 0x1p-23L * std::max(std::fabs(x), 0x1p-126L);
+}
 
-Real sigmoid(Real x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
+Real sigmoid(Real x) {
+  return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+}
 
 struct Function {
   Op op;
@@ -37,17 +41,18 @@ struct Function {
   bool of_argument;  // unit: eps |x| instead of an ulp of the result
 };
 const Function kFunctions[] = {
-  {Op::exp, [](Real x) { return std::exp(x); }, 4, false},
-  {Op::log, [](Real x) { return std::log(x); }, 4, false},
-  {Op::erf, [](Real x) { return std::erf(x); }, 4, false},
-  {Op::tanh, [](Real x) { return std::tanh(x); }, 4, false},
-  {Op::sigmoid, sigmoid, 4, false},
-  {Op::sqrt, [](Real x) { return std::sqrt(x); }, 0.5L, false},
-  {Op::reciprocal, [](Real x) { return 1 / x; }, 0.5L, false},
-  {Op::rsqrt, [](Real x) { return 1 / std::sqrt(x); }, 2, false},
-  {Op::gelu, [](Real x) { return 0.5L * x * std::erfc(-x * 0.707106781186547524400844L); }, 2, true},  // 4 eps, eps 2^-24
-  {Op::gelu_tanh, [](Real x) { return x * sigmoid(1.59576912160573071176L * (x + 0.044715L * x * x * x)); }, 2, true},
-  {Op::silu, [](Real x) { return x * sigmoid(x); }, 2, true},
+    {Op::exp, [](Real x) { return std::exp(x); }, 4, false},
+    {Op::log, [](Real x) { return std::log(x); }, 4, false},
+    {Op::erf, [](Real x) { return std::erf(x); }, 4, false},
+    {Op::tanh, [](Real x) { return std::tanh(x); }, 4, false},
+    {Op::sigmoid, sigmoid, 4, false},
+    {Op::sqrt, [](Real x) { return std::sqrt(x); }, 0.5L, false},
+    {Op::reciprocal, [](Real x) { return 1 / x; }, 0.5L, false},
+    {Op::rsqrt, [](Real x) { return 1 / std::sqrt(x); }, 2, false},
+    {Op::gelu, [](Real x) { return 0.5L * x * std::erfc(-x * 0.707106781186547524400844L); }, 2,
+     true},  // 4 eps, eps 2^-24
+    {Op::gelu_tanh, [](Real x) { return x * sigmoid(1.59576912160573071176L * (x + 0.044715L * x * x * x)); }, 2, true},
+    {Op::silu, [](Real x) { return x * sigmoid(x); }, 2, true},
 };
 
 std::vector<float> sampled_floats() {
@@ -89,11 +94,13 @@ TEST_P(Functions, AreAccurate) {
       const Real exact = f.exact(xs[i]);
       const auto rounded = static_cast<float>(exact);
       if (!std::isfinite(rounded) || got[i] == rounded) {
-        ASSERT_TRUE(got[i] == rounded || (std::isnan(rounded) && std::isnan(got[i]))) << kOps[static_cast<int>(f.op)].name << " " << xs[i] << ": " << got[i];
+        ASSERT_TRUE(got[i] == rounded || (std::isnan(rounded) && std::isnan(got[i])))
+            << kOps[static_cast<int>(f.op)].name << " " << xs[i] << ": " << got[i];
         continue;
       }
       const Real error = std::fabs(got[i] - exact) / (f.of_argument ? of_argument(xs[i]) : ulp(exact));
-      ASSERT_LE(error, f.bound) << kOps[static_cast<int>(f.op)].name << " at " << xs[i] << ": " << got[i] << ", exact " << exact;
+      ASSERT_LE(error, f.bound) << kOps[static_cast<int>(f.op)].name << " at " << xs[i] << ": " << got[i] << ", exact "
+                                << exact;
       worst = std::max(worst, error);
     }
     RecordProperty(std::string("worst_") + kOps[static_cast<int>(f.op)].name, std::to_string(worst));

@@ -45,21 +45,32 @@ void where(const Args& g) {
 }
 void where_of_any_type(const Args& g) {
   switch (g.type) {
-    case DType::f64: case DType::i64: case DType::u64: return where<std::uint64_t>(g);
-    case DType::f32: case DType::i32: case DType::u32: return where<std::uint32_t>(g);
-    case DType::f16: case DType::bf16: case DType::i16: case DType::u16: return where<std::uint16_t>(g);
-    case DType::i8: case DType::u8: case DType::boolean: return where<std::uint8_t>(g);
+    case DType::f64:
+    case DType::i64:
+    case DType::u64:
+      return where<std::uint64_t>(g);
+    case DType::f32:
+    case DType::i32:
+    case DType::u32:
+      return where<std::uint32_t>(g);
+    case DType::f16:
+    case DType::bf16:
+    case DType::i16:
+    case DType::u16:
+      return where<std::uint16_t>(g);
+    case DType::i8:
+    case DType::u8:
+    case DType::boolean:
+      return where<std::uint8_t>(g);
   }
 }
 
 template <class T>
 void compare(const Args& g) {
 #define CASE(op) \
-  case Op::op: return map2<std::uint8_t, T>(g, [](T a, T b) { return static_cast<std::uint8_t>(test<Op::op>(a, b)); });
-  switch (g.op) {
-    CASE(eq) CASE(ne) CASE(lt) CASE(le) CASE(gt) CASE(ge)
-    default: return;
-  }
+  case Op::op:   \
+    return map2<std::uint8_t, T>(g, [](T a, T b) { return static_cast<std::uint8_t>(test<Op::op>(a, b)); });
+  switch (g.op) { CASE(eq) CASE(ne) CASE(lt) CASE(le) CASE(gt) CASE(ge) default : return; }
 #undef CASE
 }
 
@@ -79,14 +90,16 @@ template <class T>
 void apply_floating(const Args& g) {
   const double alpha = g.alpha, beta = g.beta;
 #define CASE(op) \
-  case Op::op: return map1<T, T>(g, [=](T x) { return floating<Op::op>(x, alpha, beta); });
+  case Op::op:   \
+    return map1<T, T>(g, [=](T x) { return floating<Op::op>(x, alpha, beta); });
 #define TEST(op) \
-  case Op::op: return map1<std::uint8_t, T>(g, [](T x) { return static_cast<std::uint8_t>(test<Op::op>(x, x)); });
+  case Op::op:   \
+    return map1<std::uint8_t, T>(g, [](T x) { return static_cast<std::uint8_t>(test<Op::op>(x, x)); });
   switch (g.op) {
-    CASE(exp) CASE(log) CASE(sqrt) CASE(rsqrt) CASE(reciprocal) CASE(erf) CASE(tanh) CASE(sin) CASE(cos) CASE(floor)
-    CASE(ceil) CASE(round) CASE(sigmoid) CASE(gelu) CASE(gelu_tanh) CASE(silu) CASE(hard_swish) CASE(hard_sigmoid)
-    TEST(isnan) TEST(isinf)
-    default: return;
+    CASE(exp)
+    CASE(log) CASE(sqrt) CASE(rsqrt) CASE(reciprocal) CASE(erf) CASE(tanh) CASE(sin) CASE(cos) CASE(floor) CASE(ceil)
+        CASE(round) CASE(sigmoid) CASE(gelu) CASE(gelu_tanh) CASE(silu) CASE(hard_swish) CASE(hard_sigmoid) TEST(isnan)
+            TEST(isinf) default : return;
   }
 #undef CASE
 #undef TEST
@@ -95,11 +108,9 @@ void apply_floating(const Args& g) {
 template <class T>
 void apply_bits(const Args& g) {
 #define CASE(op) \
-  case Op::op: return map2<T, T>(g, [](T a, T b) { return whole<Op::op>(a, b); });
-  switch (g.op) {
-    CASE(logical_and) CASE(logical_or) CASE(logical_xor)
-    default: return;
-  }
+  case Op::op:   \
+    return map2<T, T>(g, [](T a, T b) { return whole<Op::op>(a, b); });
+  switch (g.op) { CASE(logical_and) CASE(logical_or) CASE(logical_xor) default : return; }
 #undef CASE
 }
 
@@ -110,35 +121,45 @@ void apply_number(const Args& g) {
     if (g.op == Op::pow && simple_power<T>(g)) return;
   }
 #define UNARY(op) \
-  case Op::op: return map1<T, T>(g, [=](T x) { return number<Op::op>(x, alpha, beta); });
+  case Op::op:    \
+    return map1<T, T>(g, [=](T x) { return number<Op::op>(x, alpha, beta); });
 #define BINARY(op) \
-  case Op::op: return map2<T, T>(g, [](T a, T b) { return binary<Op::op>(a, b); });
+  case Op::op:     \
+    return map2<T, T>(g, [](T a, T b) { return binary<Op::op>(a, b); });
   switch (g.op) {
-    UNARY(neg) UNARY(abs) UNARY(sign) UNARY(relu) UNARY(clamp)
-    BINARY(add) BINARY(sub) BINARY(mul) BINARY(div) BINARY(pow) BINARY(mod) BINARY(fmod) BINARY(minimum) BINARY(maximum)
-    case Op::eq: case Op::ne: case Op::lt: case Op::le: case Op::gt: case Op::ge: return compare<T>(g);
-    default: break;
+  UNARY(neg)
+  UNARY(abs) UNARY(sign) UNARY(relu) UNARY(clamp) BINARY(add) BINARY(sub) BINARY(mul) BINARY(div) BINARY(pow)
+      BINARY(mod) BINARY(fmod) BINARY(minimum) BINARY(maximum) case Op::eq:
+  case Op::ne:
+  case Op::lt:
+  case Op::le:
+  case Op::gt:
+  case Op::ge:
+    return compare<T>(g);
+    default : break;
   }
 #undef UNARY
 #undef BINARY
-  if constexpr (std::is_floating_point_v<T>) apply_floating<T>(g);
-  else apply_bits<T>(g);
+  if constexpr (std::is_floating_point_v<T>)
+    apply_floating<T>(g);
+  else
+    apply_bits<T>(g);
 }
 
 // bool: bytes taken as 0 or 1, whatever non-zero value they hold.
 void apply_boolean(const Args& g) {
-#define CASE(op, expression)                                            \
-  case Op::op:                                                          \
+#define CASE(op, expression)                                                        \
+  case Op::op:                                                                      \
     return map2<std::uint8_t, std::uint8_t>(g, [](std::uint8_t x, std::uint8_t y) { \
-      const bool a = x != 0, b = y != 0;                                \
-      return static_cast<std::uint8_t>(expression);                     \
+      const bool a = x != 0, b = y != 0;                                            \
+      return static_cast<std::uint8_t>(expression);                                 \
     });
   switch (g.op) {
-    CASE(eq, a == b) CASE(ne, a != b) CASE(lt, !a && b) CASE(le, !a || b) CASE(gt, a && !b) CASE(ge, a || !b)
-    CASE(logical_and, a && b) CASE(logical_or, a || b) CASE(logical_xor, a != b)
-    case Op::logical_not:
-      return map1<std::uint8_t, std::uint8_t>(g, [](std::uint8_t x) { return static_cast<std::uint8_t>(x == 0); });
-    default: return;
+  CASE(eq, a == b)
+  CASE(ne, a != b) CASE(lt, !a && b) CASE(le, !a || b) CASE(gt, a && !b) CASE(ge, a || !b) CASE(logical_and, a && b)
+      CASE(logical_or, a || b) CASE(logical_xor, a != b) case Op::logical_not:
+    return map1<std::uint8_t, std::uint8_t>(g, [](std::uint8_t x) { return static_cast<std::uint8_t>(x == 0); });
+    default : return;
   }
 #undef CASE
 }
@@ -148,18 +169,31 @@ void apply_boolean(const Args& g) {
 void apply_any_1x1_1x1_scalar(const Args& args) {
   if (args.op == Op::where) return where_of_any_type(args);
   switch (args.type) {
-    case DType::f32: return apply_number<float>(args);
-    case DType::f64: return apply_number<double>(args);
-    case DType::i8: return apply_number<std::int8_t>(args);
-    case DType::u8: return apply_number<std::uint8_t>(args);
-    case DType::i16: return apply_number<std::int16_t>(args);
-    case DType::u16: return apply_number<std::uint16_t>(args);
-    case DType::i32: return apply_number<std::int32_t>(args);
-    case DType::u32: return apply_number<std::uint32_t>(args);
-    case DType::i64: return apply_number<std::int64_t>(args);
-    case DType::u64: return apply_number<std::uint64_t>(args);
-    case DType::boolean: return apply_boolean(args);
-    case DType::f16: case DType::bf16: return;  // converted by the caller
+    case DType::f32:
+      return apply_number<float>(args);
+    case DType::f64:
+      return apply_number<double>(args);
+    case DType::i8:
+      return apply_number<std::int8_t>(args);
+    case DType::u8:
+      return apply_number<std::uint8_t>(args);
+    case DType::i16:
+      return apply_number<std::int16_t>(args);
+    case DType::u16:
+      return apply_number<std::uint16_t>(args);
+    case DType::i32:
+      return apply_number<std::int32_t>(args);
+    case DType::u32:
+      return apply_number<std::uint32_t>(args);
+    case DType::i64:
+      return apply_number<std::int64_t>(args);
+    case DType::u64:
+      return apply_number<std::uint64_t>(args);
+    case DType::boolean:
+      return apply_boolean(args);
+    case DType::f16:
+    case DType::bf16:
+      return;  // converted by the caller
   }
 }
 

@@ -23,8 +23,10 @@ To saturated(From x) {  // truncates; NaN is 0
 template <class To, class From>
 To converted(From x) {
   if constexpr (std::is_same_v<From, Float16> || std::is_same_v<From, BFloat16>) {
-    if constexpr (std::is_same_v<From, To>) return x;
-    else return converted<To>(widened(x));
+    if constexpr (std::is_same_v<From, To>)
+      return x;
+    else
+      return converted<To>(widened(x));
   } else if constexpr (std::is_same_v<To, Float16>) {
     return narrowed_f16(static_cast<double>(x));
   } else if constexpr (std::is_same_v<To, BFloat16>) {
@@ -55,25 +57,39 @@ template <class To>
 void from_truth(const Args& g) {
   const auto* x = static_cast<const std::uint8_t*>(g.source[0]);
   auto* y = static_cast<To*>(g.out);
-  for (std::size_t i = 0; i < g.count; ++i) y[i] = converted<To>(static_cast<std::uint8_t>(x[g.uniform[0] ? 0 : i] != 0));
+  for (std::size_t i = 0; i < g.count; ++i)
+    y[i] = converted<To>(static_cast<std::uint8_t>(x[g.uniform[0] ? 0 : i] != 0));
 }
 
 template <class To>
 void to(const Args& g) {
   switch (g.type) {
-    case DType::f32: return run<To, float>(g);
-    case DType::f64: return run<To, double>(g);
-    case DType::f16: return run<To, Float16>(g);
-    case DType::bf16: return run<To, BFloat16>(g);
-    case DType::i8: return run<To, std::int8_t>(g);
-    case DType::u8: return run<To, std::uint8_t>(g);
-    case DType::i16: return run<To, std::int16_t>(g);
-    case DType::u16: return run<To, std::uint16_t>(g);
-    case DType::i32: return run<To, std::int32_t>(g);
-    case DType::u32: return run<To, std::uint32_t>(g);
-    case DType::i64: return run<To, std::int64_t>(g);
-    case DType::u64: return run<To, std::uint64_t>(g);
-    case DType::boolean: return from_truth<To>(g);
+    case DType::f32:
+      return run<To, float>(g);
+    case DType::f64:
+      return run<To, double>(g);
+    case DType::f16:
+      return run<To, Float16>(g);
+    case DType::bf16:
+      return run<To, BFloat16>(g);
+    case DType::i8:
+      return run<To, std::int8_t>(g);
+    case DType::u8:
+      return run<To, std::uint8_t>(g);
+    case DType::i16:
+      return run<To, std::int16_t>(g);
+    case DType::u16:
+      return run<To, std::uint16_t>(g);
+    case DType::i32:
+      return run<To, std::int32_t>(g);
+    case DType::u32:
+      return run<To, std::uint32_t>(g);
+    case DType::i64:
+      return run<To, std::int64_t>(g);
+    case DType::u64:
+      return run<To, std::uint64_t>(g);
+    case DType::boolean:
+      return from_truth<To>(g);
   }
 }
 
@@ -81,19 +97,32 @@ void to(const Args& g) {
 
 void convert_any_1x1_1x1_scalar(const Args& args) {
   switch (args.to) {
-    case DType::f32: return to<float>(args);
-    case DType::f64: return to<double>(args);
-    case DType::f16: return to<Float16>(args);
-    case DType::bf16: return to<BFloat16>(args);
-    case DType::i8: return to<std::int8_t>(args);
-    case DType::u8: return to<std::uint8_t>(args);
-    case DType::i16: return to<std::int16_t>(args);
-    case DType::u16: return to<std::uint16_t>(args);
-    case DType::i32: return to<std::int32_t>(args);
-    case DType::u32: return to<std::uint32_t>(args);
-    case DType::i64: return to<std::int64_t>(args);
-    case DType::u64: return to<std::uint64_t>(args);
-    case DType::boolean: return to<bool>(args);
+    case DType::f32:
+      return to<float>(args);
+    case DType::f64:
+      return to<double>(args);
+    case DType::f16:
+      return to<Float16>(args);
+    case DType::bf16:
+      return to<BFloat16>(args);
+    case DType::i8:
+      return to<std::int8_t>(args);
+    case DType::u8:
+      return to<std::uint8_t>(args);
+    case DType::i16:
+      return to<std::int16_t>(args);
+    case DType::u16:
+      return to<std::uint16_t>(args);
+    case DType::i32:
+      return to<std::int32_t>(args);
+    case DType::u32:
+      return to<std::uint32_t>(args);
+    case DType::i64:
+      return to<std::int64_t>(args);
+    case DType::u64:
+      return to<std::uint64_t>(args);
+    case DType::boolean:
+      return to<bool>(args);
   }
 }
 

@@ -14,7 +14,9 @@ inline To same_bits(From x) {
   return y;
 }
 
-inline float widened(BFloat16 x) { return same_bits<float>(static_cast<std::uint32_t>(x.bits) << 16); }
+inline float widened(BFloat16 x) {
+  return same_bits<float>(static_cast<std::uint32_t>(x.bits) << 16);
+}
 
 inline float widened(Float16 x) {
   const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000u) << 16;

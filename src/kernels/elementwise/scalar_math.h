@@ -70,12 +70,16 @@ inline T bound(double x) {
 template <Op op, class T>
 inline T number(T x, double alpha, double beta) {
   if constexpr (op == Op::neg) {
-    if constexpr (std::is_floating_point_v<T>) return -x;
-    else return static_cast<T>(Unsigned<T>{0} - static_cast<Unsigned<T>>(x));
+    if constexpr (std::is_floating_point_v<T>)
+      return -x;
+    else
+      return static_cast<T>(Unsigned<T>{0} - static_cast<Unsigned<T>>(x));
   }
   if constexpr (op == Op::abs) {
-    if constexpr (std::is_floating_point_v<T>) return std::fabs(x);
-    else return x < T{0} ? static_cast<T>(Unsigned<T>{0} - static_cast<Unsigned<T>>(x)) : x;
+    if constexpr (std::is_floating_point_v<T>)
+      return std::fabs(x);
+    else
+      return x < T{0} ? static_cast<T>(Unsigned<T>{0} - static_cast<Unsigned<T>>(x)) : x;
   }
   if constexpr (op == Op::sign) return x > T{0} ? T{1} : x < T{0} ? static_cast<T>(-1) : x == x ? T{0} : x;
   if constexpr (op == Op::relu) return x < T{0} ? T{0} : x;
@@ -154,7 +158,8 @@ inline bool test(T a, T b) {
   if constexpr (op == Op::gt) return a > b;
   if constexpr (op == Op::ge) return a >= b;
   if constexpr (op == Op::isnan) return a != a;
-  if constexpr (op == Op::isinf) return a == std::numeric_limits<T>::infinity() || a == -std::numeric_limits<T>::infinity();
+  if constexpr (op == Op::isinf)
+    return a == std::numeric_limits<T>::infinity() || a == -std::numeric_limits<T>::infinity();
   if constexpr (op == Op::logical_not) return a == T{0};
   return false;
 }

@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::elementwise {
 
-void apply_f32_1x8_1x1_avx2(const Args& args) { apply_f32<math::V256>(args); }
+void apply_f32_1x8_1x1_avx2(const Args& args) {
+  apply_f32<math::V256>(args);
+}
 
 }  // namespace intaglio::kernels::elementwise

@@ -25,12 +25,12 @@ struct Convert256 {
   static F widen_n(const BFloat16* p, std::size_t n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(some(p, n)), 16));
   }
-  static F widen_n(const std::int32_t* p, std::size_t n) { return V::to_float(n == V::kLanes ? V::load(p) : V::load_n(p, n)); }
+  static F widen_n(const std::int32_t* p, std::size_t n) {
+    return V::to_float(n == V::kLanes ? V::load(p) : V::load_n(p, n));
+  }
   static F widen_n(const std::uint8_t* p, std::size_t n) { return V::to_float(_mm256_cvtepu8_epi32(some(p, n))); }
   static F widen_n(const std::int8_t* p, std::size_t n) { return V::to_float(_mm256_cvtepi8_epi32(some(p, n))); }
-  static F widen_n(const Truth* p, std::size_t n) {
-    return V::and_bits(V::load_mask_n(&p->byte, n), V::set1(1.0f));
-  }
+  static F widen_n(const Truth* p, std::size_t n) { return V::and_bits(V::load_mask_n(&p->byte, n), V::set1(1.0f)); }
 
   static void store_halves(std::uint16_t* p, __m128i x, std::size_t n) {
     if (n == V::kLanes) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x);
@@ -56,6 +56,8 @@ struct Convert256 {
 
 }  // namespace
 
-void convert_any_1x8_1x1_avx2(const Args& args) { convert<Convert256>(args); }
+void convert_any_1x8_1x1_avx2(const Args& args) {
+  convert<Convert256>(args);
+}
 
 }  // namespace intaglio::kernels::elementwise

@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::elementwise {
 
-void apply_f32_1x16_1x1_avx512(const Args& args) { apply_f32<math::V512>(args); }
+void apply_f32_1x16_1x1_avx512(const Args& args) {
+  apply_f32<math::V512>(args);
+}
 
 }  // namespace intaglio::kernels::elementwise

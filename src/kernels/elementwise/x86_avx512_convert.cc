@@ -40,6 +40,8 @@ struct Convert512 {
 
 }  // namespace
 
-void convert_any_1x16_1x1_avx512(const Args& args) { convert<Convert512>(args); }
+void convert_any_1x16_1x1_avx512(const Args& args) {
+  convert<Convert512>(args);
+}
 
 }  // namespace intaglio::kernels::elementwise

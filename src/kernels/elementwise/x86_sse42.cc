@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::elementwise {
 
-void apply_f32_1x4_1x1_sse42(const Args& args) { apply_f32<math::V128>(args); }
+void apply_f32_1x4_1x1_sse42(const Args& args) {
+  apply_f32<math::V128>(args);
+}
 
 }  // namespace intaglio::kernels::elementwise

@@ -1,6 +1,6 @@
 // Transcendental functions on vectors, shared by the ISA files of every kernel family. Everything is in an anonymous
-// namespace: each ISA file gets its own copy, compiled for its level, and no symbol leaves it. The results of an element
-// depend on nothing but the element: not on its lane, not on its neighbours.
+// namespace: each ISA file gets its own copy, compiled for its level, and no symbol leaves it. The results of an
+// element depend on nothing but the element: not on its lane, not on its neighbours.
 //
 // A vector policy V (v128.h: SSE4.2, v256.h: AVX2 and FMA, v512.h: AVX-512) has
 //   F, I, M            vectors of kLanes floats and of 32-bit integers, and lane masks
@@ -11,9 +11,10 @@
 //   keep_first(x, n)   lanes from n on set to 0
 //   sum, largest       over all lanes, in a fixed order; largest ignores some NaN
 //
-// Accuracy, over all floats (kernels/elementwise/functions_test.cc, against long double): exp, log, tanh, sigmoid, erf within 4 ulp (denormal
-// results included); |error| of gelu_erf, gelu_tanh, silu <= 4 eps max(|x|, smallest normal). NaN gives NaN.
-// exp(-inf) = 0, exp(inf) = inf; log(0) = -inf, log(x < 0) = NaN; gelu and silu of -inf are NaN (0 * inf), as the formula.
+// Accuracy, over all floats (kernels/elementwise/functions_test.cc, against long double): exp, log, tanh, sigmoid, erf
+// within 4 ulp (denormal results included); |error| of gelu_erf, gelu_tanh, silu <= 4 eps max(|x|, smallest normal).
+// NaN gives NaN. exp(-inf) = 0, exp(inf) = inf; log(0) = -inf, log(x < 0) = NaN; gelu and silu of -inf are NaN (0 *
+// inf), as the formula.
 #pragma once
 
 #include "base/pod.h"
@@ -75,9 +76,11 @@ inline typename V::F log_v(typename V::F x) {
   using F = typename V::F;
   const auto denormal = V::lt(x, V::set1(1.17549435e-38f));
   const F scaled = V::select(denormal, V::mul(x, V::set1(8388608.0f)), x);
-  const auto e = V::andi(V::subi(V::as_int(scaled), V::set1i(0x3f2aaaab)), V::set1i(static_cast<std::int32_t>(0xff800000u)));
+  const auto e =
+      V::andi(V::subi(V::as_int(scaled), V::set1i(0x3f2aaaab)), V::set1i(static_cast<std::int32_t>(0xff800000u)));
   const F m = V::sub(V::as_float(V::subi(V::as_int(scaled), e)), V::set1(1.0f));
-  const F exponent = V::add(V::mul(V::to_float(e), V::set1(1.19209290e-7f)), V::select(denormal, V::set1(-23.0f), V::set1(0.0f)));
+  const F exponent =
+      V::add(V::mul(V::to_float(e), V::set1(1.19209290e-7f)), V::select(denormal, V::set1(-23.0f), V::set1(0.0f)));
   const F s = V::mul(m, m);
   F r = V::fma(V::set1(-0.130310059f), s, V::set1(-0.121483512f));
   F t = V::fma(V::set1(0.140869141f), s, V::set1(0.139814854f));

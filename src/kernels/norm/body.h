@@ -28,7 +28,8 @@ float sum_of(const float* x, std::size_t n, Term term) {
 template <class V>
 void add_residual(const Args& g) {
   std::size_t i = 0;
-  for (; i + V::kLanes <= g.n; i += V::kLanes) V::store(g.out + i, V::add(V::load(g.source + i), V::load(g.residual + i)));
+  for (; i + V::kLanes <= g.n; i += V::kLanes)
+    V::store(g.out + i, V::add(V::load(g.source + i), V::load(g.residual + i)));
   const std::size_t n = g.n - i;
   if (n != 0) V::store_n(g.out + i, V::add(V::load_n(g.source + i, n), V::load_n(g.residual + i, n)), n);
 }

@@ -4,10 +4,10 @@
 //   layer: y = (x - mean) / sqrt(var + epsilon) * gamma + beta      var = mean((x - mean)^2), two passes
 //   rms:   y = x / sqrt(mean(x^2) + epsilon) * gamma
 //
-// ONNX LayerNormalization, RMSNormalization; ATen layer_norm, rms_norm. f32. gamma, beta (n values each) and residual may
-// be null. y may be exactly source or residual; nothing else may overlap. No byte beyond n elements is read or written.
-// Sums run in 4 chains of vectors, in an order that depends on n and the row of the table only. NaN and Inf as IEEE.
-// n = 0: nothing happens.
+// ONNX LayerNormalization, RMSNormalization; ATen layer_norm, rms_norm. f32. gamma, beta (n values each) and residual
+// may be null. y may be exactly source or residual; nothing else may overlap. No byte beyond n elements is read or
+// written. Sums run in 4 chains of vectors, in an order that depends on n and the row of the table only. NaN and Inf as
+// IEEE. n = 0: nothing happens.
 #pragma once
 
 #include "base/pod.h"

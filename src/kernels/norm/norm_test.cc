@@ -43,20 +43,23 @@ void check(const KernelRow& row, std::size_t n, int options, bool in_place) {
   for (std::size_t i = 0; i < n; ++i) squares += (value(i) - mean) * (value(i) - mean) / static_cast<double>(n);
   std::vector<double> expected(n);
   for (std::size_t i = 0; i < n; ++i) {
-    expected[i] = (value(i) - mean) / std::sqrt(squares + 1e-5) * (args.gamma != nullptr ? gamma[i] : 1) + (args.beta != nullptr ? beta[i] : 0);
+    expected[i] = (value(i) - mean) / std::sqrt(squares + 1e-5) * (args.gamma != nullptr ? gamma[i] : 1) +
+                  (args.beta != nullptr ? beta[i] : 0);
   }
   Guarded<float>& y = !in_place ? out : args.residual != nullptr ? r : x;
   args.out = y.data();
   row.kernel(args);
   ASSERT_TRUE(x.surroundings_intact() && r.surroundings_intact() && out.surroundings_intact()) << n;
   for (std::size_t i = 0; i < n; ++i) {
-    ASSERT_NEAR(y[i], expected[i], 4e-6 * std::max(1.0, std::abs(expected[i]))) << i << " of " << n << " options " << options;
+    ASSERT_NEAR(y[i], expected[i], 4e-6 * std::max(1.0, std::abs(expected[i])))
+        << i << " of " << n << " options " << options;
   }
 }
 
 TEST_P(NormRows, EveryLengthAndOption) {
   for (std::size_t n = 0; n < 150; n += n < 70 ? 1 : 17) {
-    for (int options = 0; options < 16; ++options) check(row(), n, options, (n + static_cast<std::size_t>(options)) % 3 == 0);
+    for (int options = 0; options < 16; ++options)
+      check(row(), n, options, (n + static_cast<std::size_t>(options)) % 3 == 0);
   }
   check(row(), 768, 14, true);
   check(row(), 1025, 15, false);

@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::norm {
 
-void norm_f32_1x32_1x1_avx2(const Args& args) { row<math::V256>(args); }
+void norm_f32_1x32_1x1_avx2(const Args& args) {
+  row<math::V256>(args);
+}
 
 }  // namespace intaglio::kernels::norm

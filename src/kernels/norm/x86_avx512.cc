@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::norm {
 
-void norm_f32_1x64_1x1_avx512(const Args& args) { row<math::V512>(args); }
+void norm_f32_1x64_1x1_avx512(const Args& args) {
+  row<math::V512>(args);
+}
 
 }  // namespace intaglio::kernels::norm

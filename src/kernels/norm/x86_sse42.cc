@@ -4,6 +4,8 @@
 
 namespace intaglio::kernels::norm {
 
-void norm_f32_1x16_1x1_sse42(const Args& args) { row<math::V128>(args); }
+void norm_f32_1x16_1x1_sse42(const Args& args) {
+  row<math::V128>(args);
+}
 
 }  // namespace intaglio::kernels::norm

@@ -22,7 +22,9 @@ void one(const Args& g, std::size_t column, std::size_t step) {
 
 }  // namespace
 
-void softmax_rows_f32_1x1_1x1_scalar(const Args& args) { one(args, 0, 1); }
+void softmax_rows_f32_1x1_1x1_scalar(const Args& args) {
+  one(args, 0, 1);
+}
 void softmax_columns_f32_1x1_1x1_scalar(const Args& args) {
   for (std::size_t c = 0; c < args.columns; ++c) one(args, c, args.pitch);
 }

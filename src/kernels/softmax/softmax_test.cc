@@ -1,4 +1,5 @@
-// Every row of the table against the scalar row: lengths, columns, pitches, guard pages, in place; equal bits per column.
+// Every row of the table against the scalar row: lengths, columns, pitches, guard pages, in place; equal bits per
+// column.
 #include "kernels/softmax/softmax.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +37,8 @@ void check(const KernelRow& row, std::size_t n, std::size_t columns, std::size_t
   row.kernel(args);
   ASSERT_TRUE(x.surroundings_intact() && other.surroundings_intact());
   for (std::size_t i = 0; i < size; ++i) {
-    ASSERT_NEAR(y[i], expected[i], 2e-6 * std::abs(expected[i]) + (log ? 2e-6 : 0)) << i << " n=" << n << " columns=" << columns;
+    ASSERT_NEAR(y[i], expected[i], 2e-6 * std::abs(expected[i]) + (log ? 2e-6 : 0))
+        << i << " n=" << n << " columns=" << columns;
   }
 }
 
@@ -47,7 +49,8 @@ TEST_P(SoftmaxRows, EveryLength) {
         check(row(), n, 1, 1, log, n % 3 == 0);
         continue;
       }
-      for (const std::size_t columns : {0, 1, 3, 16, 17, 40}) check(row(), n, columns, columns + n % 5, log, n % 3 == 0);
+      for (const std::size_t columns : {0, 1, 3, 16, 17, 40})
+        check(row(), n, columns, columns + n % 5, log, n % 3 == 0);
     }
   }
 }
@@ -58,8 +61,10 @@ TEST_P(SoftmaxRows, SpecialValues) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     float y[3];
     row().kernel({rows[i].data(), y, 3, 1, 1, false});
-    if (i < 3) EXPECT_TRUE(std::isnan(y[0]) && std::isnan(y[1]) && std::isnan(y[2])) << i;
-    else EXPECT_TRUE(y[0] == 0.5f && y[1] == 0.0f && y[2] == 0.5f);
+    if (i < 3)
+      EXPECT_TRUE(std::isnan(y[0]) && std::isnan(y[1]) && std::isnan(y[2])) << i;
+    else
+      EXPECT_TRUE(y[0] == 0.5f && y[1] == 0.0f && y[2] == 0.5f);
   }
 }
 

@@ -4,7 +4,11 @@
 
 namespace intaglio::kernels::softmax {
 
-void softmax_rows_f32_1x64_1x1_avx512(const Args& args) { rows<math::V512>(args); }
-void softmax_columns_f32_1x16_1x1_avx512(const Args& args) { columns<math::V512>(args); }
+void softmax_rows_f32_1x64_1x1_avx512(const Args& args) {
+  rows<math::V512>(args);
+}
+void softmax_columns_f32_1x16_1x1_avx512(const Args& args) {
+  columns<math::V512>(args);
+}
 
 }  // namespace intaglio::kernels::softmax
