@@ -52,7 +52,9 @@ MaybeValue Builder::constant(Result<ir::Tensor> tensor, std::string_view hint) {
   return graph_.add_constant(std::move(*tensor), hint);
 }
 
-MaybeValue Builder::scalar(double value, DType dtype) { return constant(make_tensor(dtype, {}, {&value, 1})); }
+MaybeValue Builder::scalar(double value, DType dtype) {
+  return constant(make_tensor(dtype, {}, {&value, 1}));
+}
 
 MaybeValue Builder::scalar_like(double value, const MaybeValue& x) {
   if (!x) return x;
@@ -120,7 +122,10 @@ MaybeValue Builder::slice(const MaybeValue& x, std::span<const SliceSpec> specs)
   }
   if (axes.empty()) return x;
   return op(Op::slice, {x},
-            {{"axes", std::move(axes)}, {"starts", std::move(starts)}, {"ends", std::move(ends)}, {"steps", std::move(steps)}});
+            {{"axes", std::move(axes)},
+             {"starts", std::move(starts)},
+             {"ends", std::move(ends)},
+             {"steps", std::move(steps)}});
 }
 
 MaybeValue Builder::select(const MaybeValue& x, std::int64_t axis, Dim index) {
@@ -129,7 +134,9 @@ MaybeValue Builder::select(const MaybeValue& x, std::int64_t axis, Dim index) {
   const Dim& size = (*x)->shape()[static_cast<std::size_t>(at)];
   const SymbolRange range = index.bounds(ranges());
   if (range.max < 0) index = index + size;
-  const MaybeValue row = op(Op::slice, {x}, {{"axes", ir::Ints{at}}, {"starts", Dims{index}}, {"ends", Dims{index + 1}}, {"steps", ir::Ints{1}}});
+  const MaybeValue row =
+      op(Op::slice, {x},
+         {{"axes", ir::Ints{at}}, {"starts", Dims{index}}, {"ends", Dims{index + 1}}, {"steps", ir::Ints{1}}});
   return squeeze(row, std::vector<std::int64_t>{at});
 }
 
@@ -168,10 +175,12 @@ MaybeValue Builder::flatten(const MaybeValue& x, std::int64_t first, std::int64_
   if (!x || (*x)->rank() == 0) return x ? reshape(x, {Dim(1)}) : x;
   INTAGLIO_TRY(const std::int64_t from, normalise_axis(first, (*x)->rank()));
   INTAGLIO_TRY(const std::int64_t to, normalise_axis(last, (*x)->rank()));
-  if (from > to) return fail(ErrorCode::file, "flatten from axis " + std::to_string(from) + " to " + std::to_string(to));
+  if (from > to)
+    return fail(ErrorCode::file, "flatten from axis " + std::to_string(from) + " to " + std::to_string(to));
   const Dims& old = (*x)->shape();
   Dims shape(old.begin(), old.begin() + from);
-  shape.push_back(element_count(std::span(old).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from + 1))));
+  shape.push_back(
+      element_count(std::span(old).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from + 1))));
   shape.insert(shape.end(), old.begin() + to + 1, old.end());
   return reshape(x, std::move(shape));
 }
@@ -186,8 +195,9 @@ Result<std::vector<Value*>> Builder::split(const MaybeValue& x, std::span<const 
     if (size == (*x)->shape()[static_cast<std::size_t>(at)]) {
       parts.push_back(*x);
     } else {
-      INTAGLIO_TRY(Value * part, op(Op::slice, {x},
-                                    {{"axes", ir::Ints{at}}, {"starts", Dims{begin}}, {"ends", Dims{end}}, {"steps", ir::Ints{1}}}));
+      INTAGLIO_TRY(Value * part,
+                   op(Op::slice, {x},
+                      {{"axes", ir::Ints{at}}, {"starts", Dims{begin}}, {"ends", Dims{end}}, {"steps", ir::Ints{1}}}));
       parts.push_back(part);
     }
     begin = end;
@@ -220,7 +230,9 @@ MaybeValue Builder::softmax(const MaybeValue& x, std::int64_t axis, bool log) {
 MaybeValue Builder::iota(Dim count, DType to, Dim start, Dim step) {
   const bool direct = to == DType::i64 || to == DType::i32 || to == DType::f32;
   const DType made = direct ? to : DType::i64;
-  const MaybeValue y = op(Op::iota, {}, {{"count", std::move(count)}, {"start", std::move(start)}, {"step", std::move(step)}, {"to", made}});
+  const MaybeValue y =
+      op(Op::iota, {},
+         {{"count", std::move(count)}, {"start", std::move(start)}, {"step", std::move(step)}, {"to", made}});
   return cast(y, to);
 }
 

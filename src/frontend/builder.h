@@ -1,5 +1,6 @@
 // Sugar over ir::Graph that both frontends share. Every helper takes operands that may already be errors and hands the
-// first error on, so that compositions nest: b.mul(b.sigmoid(x), x). Nothing here throws; a Builder belongs to one import.
+// first error on, so that compositions nest: b.mul(b.sigmoid(x), x). Nothing here throws; a Builder belongs to one
+// import.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +50,9 @@ Result<std::int64_t> normalise_axis(std::int64_t axis, std::int64_t rank);
 // The same for a list; sorted, without duplicates (a duplicate is an error).
 Result<std::vector<std::int64_t>> normalise_axes(std::span<const std::int64_t> axes, std::int64_t rank);
 
-// Resolves at most one -1 in `target` from the element count of `from`; other negative constants are errors (file). With
-// `zero_copies` (ONNX without allowzero) a constant 0 takes the dim of `from` at its place. A quotient that cannot be
-// proved exact becomes a floordiv; reshape's own guard then checks the counts at run time.
+// Resolves at most one -1 in `target` from the element count of `from`; other negative constants are errors (file).
+// With `zero_copies` (ONNX without allowzero) a constant 0 takes the dim of `from` at its place. A quotient that cannot
+// be proved exact becomes a floordiv; reshape's own guard then checks the counts at run time.
 Result<Dims> resolve_reshape(std::span<const Dim> from, std::span<const Dim> target, bool zero_copies);
 
 // The dtype that both operands of mixed precision meet in by ATen's promotion of tensors (bool < integers < floats).
@@ -90,8 +91,8 @@ class Builder {
 
   // ---- constants
   MaybeValue constant(Result<ir::Tensor> tensor, std::string_view hint = "c");
-  MaybeValue scalar(double value, DType dtype);             // rank 0
-  MaybeValue scalar_like(double value, const MaybeValue& x);  // rank 0, dtype of x
+  MaybeValue scalar(double value, DType dtype);                                     // rank 0
+  MaybeValue scalar_like(double value, const MaybeValue& x);                        // rank 0, dtype of x
   MaybeValue ints(std::span<const std::int64_t> values, DType dtype = DType::i64);  // rank 1
 
   // ---- elementwise; binary helpers want equal dtypes
@@ -112,22 +113,25 @@ class Builder {
   MaybeValue sigmoid(const MaybeValue& x) { return op(ir::Op::sigmoid, {x}); }
   MaybeValue logical_not(const MaybeValue& x) { return op(ir::Op::logical_not, {x}); }
   MaybeValue logical_and(const MaybeValue& a, const MaybeValue& b) { return op(ir::Op::logical_and, {a, b}); }
-  MaybeValue where(const MaybeValue& c, const MaybeValue& a, const MaybeValue& b) { return op(ir::Op::where, {c, a, b}); }
+  MaybeValue where(const MaybeValue& c, const MaybeValue& a, const MaybeValue& b) {
+    return op(ir::Op::where, {c, a, b});
+  }
   MaybeValue cast(const MaybeValue& x, DType to);  // x itself if it has that dtype
 
   // ---- movement; each returns x itself where nothing changes
   MaybeValue reshape(const MaybeValue& x, Dims shape);
   MaybeValue transpose(const MaybeValue& x, std::vector<std::int64_t> perm);
   MaybeValue swap_axes(const MaybeValue& x, std::int64_t a, std::int64_t b);  // may be negative
-  MaybeValue expand(const MaybeValue& x, Dims shape);  // to exactly `shape`
+  MaybeValue expand(const MaybeValue& x, Dims shape);                         // to exactly `shape`
   // ONNX Expand: to the broadcast of x's shape and `shape`.
   MaybeValue broadcast_with(const MaybeValue& x, std::span<const Dim> shape);
   MaybeValue slice(const MaybeValue& x, std::span<const SliceSpec> specs);
   MaybeValue slice(const MaybeValue& x, SliceSpec spec) { return slice(x, std::span<const SliceSpec>(&spec, 1)); }
-  MaybeValue select(const MaybeValue& x, std::int64_t axis, Dim index);  // x[..., index, ...] without the axis
-  MaybeValue concat(std::span<const MaybeValue> parts, std::int64_t axis);  // one part: itself
+  MaybeValue select(const MaybeValue& x, std::int64_t axis, Dim index);           // x[..., index, ...] without the axis
+  MaybeValue concat(std::span<const MaybeValue> parts, std::int64_t axis);        // one part: itself
   MaybeValue unsqueeze(const MaybeValue& x, std::span<const std::int64_t> axes);  // positions in the result
-  MaybeValue squeeze(const MaybeValue& x, std::span<const std::int64_t> axes);    // dims must be 1 (or not provably other)
+  MaybeValue squeeze(const MaybeValue& x,
+                     std::span<const std::int64_t> axes);  // dims must be 1 (or not provably other)
   MaybeValue flatten(const MaybeValue& x, std::int64_t first, std::int64_t last);  // dims first..last become one
   // Consecutive pieces of the given sizes along axis.
   Result<std::vector<ir::Value*>> split(const MaybeValue& x, std::span<const Dim> sizes, std::int64_t axis);

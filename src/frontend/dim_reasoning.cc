@@ -11,8 +11,12 @@
 
 namespace intaglio::frontend {
 
-bool provably_at_most(const Dim& a, const Dim& b, const SymbolRanges& ranges) { return (b - a).bounds(ranges).min >= 0; }
-bool provably_less(const Dim& a, const Dim& b, const SymbolRanges& ranges) { return (b - a).bounds(ranges).min > 0; }
+bool provably_at_most(const Dim& a, const Dim& b, const SymbolRanges& ranges) {
+  return (b - a).bounds(ranges).min >= 0;
+}
+bool provably_less(const Dim& a, const Dim& b, const SymbolRanges& ranges) {
+  return (b - a).bounds(ranges).min > 0;
+}
 
 Dim smallest(const Dim& a, const Dim& b, const SymbolRanges& ranges) {
   if (provably_at_most(a, b, ranges)) return a;
@@ -32,7 +36,8 @@ namespace {
 constexpr std::int64_t kFar = std::numeric_limits<std::int32_t>::max() - 1;
 
 // A position that may count from the end, clamped to [low, high].
-Result<Dim> clamp_position(const Dim& position, const Dim& size, const Dim& low, const Dim& high, const SymbolRanges& ranges) {
+Result<Dim> clamp_position(const Dim& position, const Dim& size, const Dim& low, const Dim& high,
+                           const SymbolRanges& ranges) {
   if (const auto value = position.constant()) {
     if (*value >= kFar && !size.constant()) return high;
     if (*value < -kFar) return low;
@@ -40,8 +45,8 @@ Result<Dim> clamp_position(const Dim& position, const Dim& size, const Dim& low,
   const SymbolRange range = position.bounds(ranges);
   if (range.min < 0 && range.max >= 0) {
     return fail(ErrorCode::unsupported,
-                "a slice position " + position.to_string() + " may be negative or not, depending on the input's shape", {},
-                "declare the ranges of the dynamic dims more tightly, or fix them");
+                "a slice position " + position.to_string() + " may be negative or not, depending on the input's shape",
+                {}, "declare the ranges of the dynamic dims more tightly, or fix them");
   }
   const Dim absolute = range.max < 0 ? position + size : position;
   return largest(smallest(absolute, high, ranges), low, ranges);
@@ -68,7 +73,8 @@ Result<SliceBounds> normalise_slice(const SliceSpec& spec, const Dim& size, cons
 
 Result<std::int64_t> normalise_axis(std::int64_t axis, std::int64_t rank) {
   if (axis < -rank || axis >= rank) {
-    return fail(ErrorCode::file, "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank));
+    return fail(ErrorCode::file,
+                "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank));
   }
   return axis < 0 ? axis + rank : axis;
 }
@@ -91,7 +97,9 @@ Result<Dims> resolve_reshape(std::span<const Dim> from, std::span<const Dim> tar
     const auto value = out[i].constant();
     if (!value) continue;
     if (*value == 0 && zero_copies) {
-      if (i >= from.size()) return fail(ErrorCode::file, "reshape: a 0 at position " + std::to_string(i) + " copies a dim that the operand lacks");
+      if (i >= from.size())
+        return fail(ErrorCode::file,
+                    "reshape: a 0 at position " + std::to_string(i) + " copies a dim that the operand lacks");
       out[i] = from[i];
     } else if (*value == -1) {
       if (unknown) return fail(ErrorCode::file, "reshape: more than one -1");
@@ -138,38 +146,60 @@ DType promote(DType a, DType b) {
   const DType with_sign = is_signed_integer(a) ? a : b, without = is_signed_integer(a) ? b : a;
   if (size_of(with_sign) > size_of(without)) return with_sign;
   switch (size_of(without)) {
-    case 1: return DType::i16;
-    case 2: return DType::i32;
-    default: return DType::i64;
+    case 1:
+      return DType::i16;
+    case 2:
+      return DType::i32;
+    default:
+      return DType::i64;
   }
 }
 
 double lowest_of(DType t) {
   switch (t) {
-    case DType::f32: return -static_cast<double>(std::numeric_limits<float>::max());
-    case DType::f64: return std::numeric_limits<double>::lowest();
-    case DType::f16: return -65504.0;
-    case DType::bf16: return -static_cast<double>(std::bit_cast<float>(0x7f7f0000u));
-    case DType::i8: return -128;
-    case DType::i16: return -32768;
-    case DType::i32: return std::numeric_limits<std::int32_t>::min();
-    case DType::i64: return static_cast<double>(std::numeric_limits<std::int64_t>::min());
-    default: return 0;
+    case DType::f32:
+      return -static_cast<double>(std::numeric_limits<float>::max());
+    case DType::f64:
+      return std::numeric_limits<double>::lowest();
+    case DType::f16:
+      return -65504.0;
+    case DType::bf16:
+      return -static_cast<double>(std::bit_cast<float>(0x7f7f0000u));
+    case DType::i8:
+      return -128;
+    case DType::i16:
+      return -32768;
+    case DType::i32:
+      return std::numeric_limits<std::int32_t>::min();
+    case DType::i64:
+      return static_cast<double>(std::numeric_limits<std::int64_t>::min());
+    default:
+      return 0;
   }
 }
 
 double highest_of(DType t) {
   switch (t) {
-    case DType::i8: return 127;
-    case DType::i16: return 32767;
-    case DType::i32: return std::numeric_limits<std::int32_t>::max();
-    case DType::i64: return static_cast<double>(std::numeric_limits<std::int64_t>::max());
-    case DType::u8: return 255;
-    case DType::u16: return 65535;
-    case DType::u32: return std::numeric_limits<std::uint32_t>::max();
-    case DType::u64: return static_cast<double>(std::numeric_limits<std::uint64_t>::max());
-    case DType::boolean: return 1;
-    default: return -lowest_of(t);
+    case DType::i8:
+      return 127;
+    case DType::i16:
+      return 32767;
+    case DType::i32:
+      return std::numeric_limits<std::int32_t>::max();
+    case DType::i64:
+      return static_cast<double>(std::numeric_limits<std::int64_t>::max());
+    case DType::u8:
+      return 255;
+    case DType::u16:
+      return 65535;
+    case DType::u32:
+      return std::numeric_limits<std::uint32_t>::max();
+    case DType::u64:
+      return static_cast<double>(std::numeric_limits<std::uint64_t>::max());
+    case DType::boolean:
+      return 1;
+    default:
+      return -lowest_of(t);
   }
 }
 
@@ -190,19 +220,32 @@ T saturated(double value) {
 
 void store_as(DType dtype, std::byte* at, double value) {
   switch (dtype) {
-    case DType::f32: return store(at, static_cast<float>(value));
-    case DType::f64: return store(at, value);
-    case DType::f16: return store(at, to_float16(value));
-    case DType::bf16: return store(at, to_bfloat16(static_cast<float>(value)));
-    case DType::i8: return store(at, saturated<std::int8_t>(value));
-    case DType::u8: return store(at, saturated<std::uint8_t>(value));
-    case DType::i16: return store(at, saturated<std::int16_t>(value));
-    case DType::u16: return store(at, saturated<std::uint16_t>(value));
-    case DType::i32: return store(at, saturated<std::int32_t>(value));
-    case DType::u32: return store(at, saturated<std::uint32_t>(value));
-    case DType::i64: return store(at, saturated<std::int64_t>(value));
-    case DType::u64: return store(at, saturated<std::uint64_t>(value));
-    case DType::boolean: return store(at, static_cast<std::uint8_t>(value != 0));
+    case DType::f32:
+      return store(at, static_cast<float>(value));
+    case DType::f64:
+      return store(at, value);
+    case DType::f16:
+      return store(at, to_float16(value));
+    case DType::bf16:
+      return store(at, to_bfloat16(static_cast<float>(value)));
+    case DType::i8:
+      return store(at, saturated<std::int8_t>(value));
+    case DType::u8:
+      return store(at, saturated<std::uint8_t>(value));
+    case DType::i16:
+      return store(at, saturated<std::int16_t>(value));
+    case DType::u16:
+      return store(at, saturated<std::uint16_t>(value));
+    case DType::i32:
+      return store(at, saturated<std::int32_t>(value));
+    case DType::u32:
+      return store(at, saturated<std::uint32_t>(value));
+    case DType::i64:
+      return store(at, saturated<std::int64_t>(value));
+    case DType::u64:
+      return store(at, saturated<std::uint64_t>(value));
+    case DType::boolean:
+      return store(at, static_cast<std::uint8_t>(value != 0));
   }
 }
 

@@ -16,7 +16,8 @@ auto with_extension_hint(const std::filesystem::path& path, bool zip, Call call)
   auto result = call();
   if (!result && result.error().code == ErrorCode::file && !zip && path.extension() == ".pt2") {
     Error error = std::move(result).error();
-    error.hint = "the name ends in .pt2 but the file is not a zip archive: it is truncated, or not written by torch.export.save";
+    error.hint =
+        "the name ends in .pt2 but the file is not a zip archive: it is truncated, or not written by torch.export.save";
     result = fail(std::move(error));
   }
   return result;
@@ -36,7 +37,8 @@ Result<std::string> format_of(const std::filesystem::path& path) {
 
 Result<ModelSummary> summarise_model(const std::filesystem::path& path, const ImportOptions& options) {
   INTAGLIO_TRY(const bool zip, is_zip(path));
-  return with_extension_hint(path, zip, [&] { return zip ? pt2::summarise(path, options) : onnx::summarise(path, options); });
+  return with_extension_hint(path, zip,
+                             [&] { return zip ? pt2::summarise(path, options) : onnx::summarise(path, options); });
 }
 
 }  // namespace intaglio::frontend

@@ -14,7 +14,7 @@ namespace intaglio::frontend {
 
 struct ImportOptions {
   std::int64_t max_nodes = 1'000'000;
-  int max_nesting = 100;          // subgraphs, nested arguments
+  int max_nesting = 100;  // subgraphs, nested arguments
   std::size_t max_string = std::size_t{16} << 20;
   // Inputs to be fixed to a value and removed from the signature (shape operands that arrive as graph inputs).
   std::map<std::string, ir::Tensor> fixed_inputs;
@@ -29,7 +29,7 @@ struct UnsupportedOp {
 // What `inspect` shows without compiling: read from the file's own tables.
 struct PortSummary {
   std::string name;
-  std::string dtype;  // "i64", or the file's own name for what has no DType
+  std::string dtype;               // "i64", or the file's own name for what has no DType
   std::vector<std::string> shape;  // "batch", "128", "?" when unknown
 };
 struct ModelSummary {

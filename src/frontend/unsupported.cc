@@ -14,12 +14,16 @@ std::string describe(const UnsupportedOp& op) {
 
 std::string hint_for(const std::vector<UnsupportedOp>& ops) {
   for (const UnsupportedOp& op : ops) {
-    if (op.op == "If" || op.op == "Loop" || op.op == "Scan") return "control flow is not supported: export the model without it (fixed shapes often remove it)";
-    if (op.op.starts_with("Sequence") || op.op.starts_with("Optional") || op.op == "SplitToSequence" || op.op == "ConcatFromSequence") {
+    if (op.op == "If" || op.op == "Loop" || op.op == "Scan")
+      return "control flow is not supported: export the model without it (fixed shapes often remove it)";
+    if (op.op.starts_with("Sequence") || op.op.starts_with("Optional") || op.op == "SplitToSequence" ||
+        op.op == "ConcatFromSequence") {
       return "sequences and optionals are not supported";
     }
-    if (op.op.starts_with("String") || op.op == "RegexFullMatch" || op.op == "TfIdfVectorizer") return "strings are not supported";
-    if (op.op.starts_with("com.microsoft::")) return "ops of ONNX Runtime's own domain appear in optimised models: import the model as it was exported";
+    if (op.op.starts_with("String") || op.op == "RegexFullMatch" || op.op == "TfIdfVectorizer")
+      return "strings are not supported";
+    if (op.op.starts_with("com.microsoft::"))
+      return "ops of ONNX Runtime's own domain appear in optimised models: import the model as it was exported";
   }
   return {};
 }

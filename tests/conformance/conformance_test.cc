@@ -49,17 +49,22 @@ bool close(double actual, double expected, double rtol, double atol) {
 }
 
 // Empty if right. bf16 has fewer than 8 significant bits: the ONNX runner allows two units in the last place. `exact`
-// (may be null) is the result computed in f64: the expectations of f16 cases carry numpy's rounding after every step, so
-// an element that is at least as near to the exact result as the expectation is right too.
-std::string difference(const ir::Tensor& actual, const ir::Tensor& expected, double rtol, double atol, const ir::Tensor* exact) {
-  if (actual.dtype != expected.dtype) return "dtype " + std::string(name_of(actual.dtype)) + ", expected " + std::string(name_of(expected.dtype));
-  if (actual.shape != expected.shape) return "shape " + to_string(actual.shape) + ", expected " + to_string(expected.shape);
+// (may be null) is the result computed in f64: the expectations of f16 cases carry numpy's rounding after every step,
+// so an element that is at least as near to the exact result as the expectation is right too.
+std::string difference(const ir::Tensor& actual, const ir::Tensor& expected, double rtol, double atol,
+                       const ir::Tensor* exact) {
+  if (actual.dtype != expected.dtype)
+    return "dtype " + std::string(name_of(actual.dtype)) + ", expected " + std::string(name_of(expected.dtype));
+  if (actual.shape != expected.shape)
+    return "shape " + to_string(actual.shape) + ", expected " + to_string(expected.shape);
   if (expected.dtype == DType::bf16) rtol = std::max(rtol, std::ldexp(1.0, -6));
   for (std::int64_t i = 0; i < expected.element_count(); ++i) {
     const double have = actual.as_double(i), want = expected.as_double(i);
     bool right = is_floating(expected.dtype) ? close(have, want, rtol, atol) : actual.as_int(i) == expected.as_int(i);
-    if (!right && exact != nullptr) right = std::abs(have - exact->as_double(i)) <= std::abs(want - exact->as_double(i));
-    if (!right) return "element " + std::to_string(i) + " is " + std::to_string(have) + ", expected " + std::to_string(want);
+    if (!right && exact != nullptr)
+      right = std::abs(have - exact->as_double(i)) <= std::abs(want - exact->as_double(i));
+    if (!right)
+      return "element " + std::to_string(i) + " is " + std::to_string(have) + ", expected " + std::to_string(want);
   }
   return {};
 }
@@ -126,9 +131,14 @@ TEST(Conformance, NodeCasesOfClaimedOps) {
     SCOPED_TRACE(name);
     const Outcome outcome = run_case(test, corpus);
     switch (outcome.state) {
-      case Outcome::State::passed: ++passed, ++claimed[op]; break;
-      case Outcome::State::refused: ++refused, ++reasons[op + ": " + outcome.detail]; break;
-      case Outcome::State::failed: ADD_FAILURE() << name << " (" << op << "): " << outcome.detail;
+      case Outcome::State::passed:
+        ++passed, ++claimed[op];
+        break;
+      case Outcome::State::refused:
+        ++refused, ++reasons[op + ": " + outcome.detail];
+        break;
+      case Outcome::State::failed:
+        ADD_FAILURE() << name << " (" << op << "): " << outcome.detail;
     }
   }
   for (const auto& [reason, count] : reasons) std::cout << "refused: " << reason << "  [" << count << "]\n";

@@ -22,7 +22,8 @@ inline Result<ir::Tensor> read_npy(const std::filesystem::path& path, DType dtyp
   if (text.size() < 10 + header_size) return broken();
   const std::string_view header = text.substr(10, header_size);
   const std::size_t open = header.find("'shape': ("), close = header.find(')');
-  if (open == std::string_view::npos || close == std::string_view::npos || header.find("'fortran_order': False") == std::string_view::npos) {
+  if (open == std::string_view::npos || close == std::string_view::npos ||
+      header.find("'fortran_order': False") == std::string_view::npos) {
     return broken();
   }
   ir::Tensor tensor;

@@ -17,7 +17,9 @@ bool set_reasonable(NodeContext& c, std::size_t output, Known known) {
   return true;
 }
 
-std::optional<Dim> truth(bool value) { return Dim(value ? 1 : 0); }
+std::optional<Dim> truth(bool value) {
+  return Dim(value ? 1 : 0);
+}
 
 std::optional<Dim> equal(const Dim& a, const Dim& b, const SymbolRanges& ranges) {
   if (a == b) return truth(true);
@@ -31,8 +33,12 @@ std::optional<Dim> less(const Dim& a, const Dim& b, const SymbolRanges& ranges) 
   return std::nullopt;
 }
 
-bool positive(const Dim& x, const SymbolRanges& ranges) { return x.bounds(ranges).min > 0; }
-bool not_negative(const Dim& x, const SymbolRanges& ranges) { return x.bounds(ranges).min >= 0; }
+bool positive(const Dim& x, const SymbolRanges& ranges) {
+  return x.bounds(ranges).min > 0;
+}
+bool not_negative(const Dim& x, const SymbolRanges& ranges) {
+  return x.bounds(ranges).min >= 0;
+}
 
 std::optional<Dim> checked(std::optional<std::int64_t> value) {
   if (!value) return std::nullopt;
@@ -87,7 +93,8 @@ bool fits(const Dim& value, DType dtype) {
 }
 
 // a op b with broadcasting between one and many elements.
-std::optional<Known> combine(std::string_view op, const Known& a, const Known& b, bool fmod, const SymbolRanges& ranges) {
+std::optional<Known> combine(std::string_view op, const Known& a, const Known& b, bool fmod,
+                             const SymbolRanges& ranges) {
   if (a.dtype != b.dtype) return std::nullopt;
   const bool bools = a.dtype == DType::boolean;
   if (bools != (op == "And" || op == "Or" || op == "Xor") && !(bools && op == "Equal")) return std::nullopt;
@@ -217,7 +224,8 @@ Result<bool> fold_gather(NodeContext& c) {
   const auto size = static_cast<std::int64_t>(data->dims.size());
   for (std::int64_t index : *indices) {
     if (index < 0) index += size;
-    if (index < 0 || index >= size) return c.malformed("index " + std::to_string(index) + " is outside a tensor of " + std::to_string(size));
+    if (index < 0 || index >= size)
+      return c.malformed("index " + std::to_string(index) + " is outside a tensor of " + std::to_string(size));
     out.dims.push_back(data->dims[static_cast<std::size_t>(index)]);
   }
   return set_reasonable(c, 0, std::move(out));
@@ -247,7 +255,8 @@ Result<bool> fold_slice(NodeContext& c) {
     step = steps->front();
   }
   const Dim size(static_cast<std::int64_t>(data->dims.size()));
-  INTAGLIO_TRY(const SliceBounds bounds, normalise_slice({0, Dim(starts->front()), Dim(ends->front()), step}, size, {}));
+  INTAGLIO_TRY(const SliceBounds bounds,
+               normalise_slice({0, Dim(starts->front()), Dim(ends->front()), step}, size, {}));
   Known out{data->dtype, 1, {}};
   const std::int64_t end = *bounds.end.constant();
   for (std::int64_t i = *bounds.start.constant(); step > 0 ? i < end : i > end;) {
@@ -336,14 +345,17 @@ Result<bool> fold_constant_of_shape(NodeContext& c) {
   INTAGLIO_TRY(const ir::Tensor value, c.attr_tensor("value"));
   const auto contents = known_contents(value);
   if (!contents || contents->dims.size() != 1) return false;
-  return set_reasonable(c, 0, {contents->dtype, static_cast<int>(shape->size()), Dims(static_cast<std::size_t>(count), contents->dims.front())});
+  return set_reasonable(c, 0,
+                        {contents->dtype, static_cast<int>(shape->size()),
+                         Dims(static_cast<std::size_t>(count), contents->dims.front())});
 }
 
 Result<bool> fold_expand(NodeContext& c) {
   const Known* x = c.known(0);
   const auto shape = constants_of(c.known(1));
   if (x == nullptr || !shape || shape->size() > 1) return false;
-  if (shape->empty() || shape->front() == 1) return set_reasonable(c, 0, {x->dtype, std::max(x->rank, static_cast<int>(shape->size())), x->dims});
+  if (shape->empty() || shape->front() == 1)
+    return set_reasonable(c, 0, {x->dtype, std::max(x->rank, static_cast<int>(shape->size())), x->dims});
   const std::int64_t count = shape->front();
   if (static_cast<std::int64_t>(x->dims.size()) == count) return set_reasonable(c, 0, {x->dtype, 1, x->dims});
   if (x->dims.size() != 1 || count < 0 || count > static_cast<std::int64_t>(kMaxKnown)) return false;
@@ -355,7 +367,10 @@ Result<bool> fold_reduce(NodeContext& c) {
   if (x == nullptr || x->rank != 1 || x->dims.empty() || x->dtype == DType::boolean) return false;
   INTAGLIO_TRY(const auto axes, c.axes(c.op_type() == "ReduceSum" ? 13 : 18, 1));
   if ((!axes || axes->empty()) && c.attr_int("noop_with_empty_axes", 0) != 0) return fold_identity(c);
-  const std::string_view op = c.op_type() == "ReduceProd" ? "Mul" : c.op_type() == "ReduceSum" ? "Add" : c.op_type() == "ReduceMax" ? "Max" : "Min";
+  const std::string_view op = c.op_type() == "ReduceProd"  ? "Mul"
+                              : c.op_type() == "ReduceSum" ? "Add"
+                              : c.op_type() == "ReduceMax" ? "Max"
+                                                           : "Min";
   Known out{x->dtype, c.attr_int("keepdims", 1) != 0 ? 1 : 0, {x->dims.front()}};
   for (std::size_t i = 1; i < x->dims.size(); ++i) {
     auto next = apply(op, out.dims.front(), x->dims[i], false, c.b.ranges());

@@ -13,8 +13,10 @@ constexpr int kMaxRounds = 8;  // imports until no guard implies a tighter range
 Status check_opset(const ModelProto& model) {
   const std::int64_t opset = opset_of(model.opset_imports, "");
   if (opset > kNewestOpset) {
-    return fail(ErrorCode::unsupported, "opset " + std::to_string(opset) + " is newer than " + std::to_string(kNewestOpset) + ", the newest that is known", {},
-                "export the model with an older opset");
+    return fail(ErrorCode::unsupported,
+                "opset " + std::to_string(opset) + " is newer than " + std::to_string(kNewestOpset) +
+                    ", the newest that is known",
+                {}, "export the model with an older opset");
   }
   if (opset < 0) return fail(ErrorCode::file, "opset " + std::to_string(opset));
   return {};
@@ -46,11 +48,20 @@ PortSummary summarise_port(const ValueInfoProto& info) {
       port.dtype = dtype ? std::string(name_of(*dtype)) : type_name(info.elem_type);
       break;
     }
-    case TypeKind::sequence: port.dtype = "sequence"; break;
-    case TypeKind::map: port.dtype = "map"; break;
-    case TypeKind::optional: port.dtype = "optional"; break;
-    case TypeKind::sparse_tensor: port.dtype = "sparse tensor"; break;
-    default: port.dtype = "?";
+    case TypeKind::sequence:
+      port.dtype = "sequence";
+      break;
+    case TypeKind::map:
+      port.dtype = "map";
+      break;
+    case TypeKind::optional:
+      port.dtype = "optional";
+      break;
+    case TypeKind::sparse_tensor:
+      port.dtype = "sparse tensor";
+      break;
+    default:
+      port.dtype = "?";
   }
   for (const DimProto& dim : info.dims) port.shape.push_back(shape_text(dim));
   return port;
@@ -73,7 +84,8 @@ Status add_weight(const TensorProto& tensor, ModelSummary& summary) {
 Result<ModelSummary> summarise_parsed(const ModelProto& model) {
   ModelSummary summary;
   summary.format = "onnx";
-  summary.version = "opset " + std::to_string(opset_of(model.opset_imports, "")) + ", IR " + std::to_string(model.ir_version);
+  summary.version =
+      "opset " + std::to_string(opset_of(model.opset_imports, "")) + ", IR " + std::to_string(model.ir_version);
   for (const OpsetImport& import : model.opset_imports) {
     if (!import.domain.empty() && import.domain != "ai.onnx") {
       summary.version += ", " + std::string(import.domain) + " " + std::to_string(import.version);
@@ -102,7 +114,8 @@ Result<ir::Graph> import(const std::filesystem::path& path, const ImportOptions&
   INTAGLIO_TRY(auto file, MappedFile::open(path));
   INTAGLIO_TRY(const ModelProto model, parse_model(*file, options));
   if (Status known = check_opset(model); !known) return fail(std::move(known).error().within(path.string()));
-  if (auto unsupported = find_unsupported(model); !unsupported.empty()) return fail(unsupported_error(unsupported, path));
+  if (auto unsupported = find_unsupported(model); !unsupported.empty())
+    return fail(unsupported_error(unsupported, path));
   TensorStore store(file);
   auto graph = build(model, store, options);
   if (!graph) return fail(std::move(graph).error().within(path.string()));

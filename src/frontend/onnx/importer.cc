@@ -8,7 +8,9 @@
 namespace intaglio::frontend::onnx {
 namespace {
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
 
 // Names of functions in the text form of dims are no good symbols.
 std::string symbol_name(std::string_view raw) {
@@ -36,7 +38,9 @@ Status Importer::run() {
   return {};
 }
 
-Operand* Importer::new_operand() { return &operands_.emplace_back(); }
+Operand* Importer::new_operand() {
+  return &operands_.emplace_back();
+}
 
 Status Importer::define(Scope& scope, std::string_view name, Operand* operand) {
   if (!scope.names.emplace(name, operand).second) {
@@ -59,11 +63,13 @@ Status Importer::add_initializers(Scope& scope) {
 Status Importer::check_fixed_inputs() const {
   for (const auto& [name, tensor] : options_.fixed_inputs) {
     const auto& inputs = model_.graph->inputs;
-    const bool known = std::any_of(inputs.begin(), inputs.end(), [&](const ValueInfoProto& info) { return info.name == name; });
+    const bool known =
+        std::any_of(inputs.begin(), inputs.end(), [&](const ValueInfoProto& info) { return info.name == name; });
     if (known) continue;
     std::string names;
     for (const ValueInfoProto& info : inputs) names += (names.empty() ? "" : ", ") + std::string(info.name);
-    return fail(ErrorCode::usage, "no input has this name", "fixed input " + in_quotes(name), "the model's inputs are: " + names);
+    return fail(ErrorCode::usage, "no input has this name", "fixed input " + in_quotes(name),
+                "the model's inputs are: " + names);
   }
   return {};
 }
@@ -83,7 +89,8 @@ Dim Importer::symbol_for(std::string_view raw) {
 
 Result<Dims> Importer::input_shape(const ValueInfoProto& info) {
   if (!info.has_shape) {
-    return fail(ErrorCode::unsupported, "the file does not give its rank", "input " + in_quotes(info.name), "export the model with input shapes");
+    return fail(ErrorCode::unsupported, "the file does not give its rank", "input " + in_quotes(info.name),
+                "export the model with input shapes");
   }
   Dims shape;
   for (std::size_t i = 0; i < info.dims.size(); ++i) {
@@ -101,12 +108,16 @@ Result<Dims> Importer::input_shape(const ValueInfoProto& info) {
 
 Status Importer::add_input(Scope& scope, const ValueInfoProto& info) {
   const std::string where = "input " + in_quotes(info.name);
-  if (info.kind != TypeKind::tensor) return fail(ErrorCode::unsupported, "only tensors can be inputs (no sequences, maps or optionals)", where);
+  if (info.kind != TypeKind::tensor)
+    return fail(ErrorCode::unsupported, "only tensors can be inputs (no sequences, maps or optionals)", where);
   const auto dtype = dtype_of(info.elem_type);
   if (!dtype) return fail(Error(dtype.error()).at(where));
   if (const auto fixed = options_.fixed_inputs.find(std::string(info.name)); fixed != options_.fixed_inputs.end()) {
     if (fixed->second.dtype != *dtype) {
-      return fail(ErrorCode::usage, "the fixed value is " + std::string(name_of(fixed->second.dtype)) + ", the model wants " + std::string(name_of(*dtype)), where);
+      return fail(ErrorCode::usage,
+                  "the fixed value is " + std::string(name_of(fixed->second.dtype)) + ", the model wants " +
+                      std::string(name_of(*dtype)),
+                  where);
     }
     return add_fixed_input(scope, info, fixed->second);
   }
@@ -120,13 +131,19 @@ Status Importer::add_input(Scope& scope, const ValueInfoProto& info) {
 Status Importer::add_fixed_input(Scope& scope, const ValueInfoProto& info, const ir::Tensor& tensor) {
   const std::string where = "input " + in_quotes(info.name);
   if (info.has_shape && info.dims.size() != tensor.shape.size()) {
-    return fail(ErrorCode::usage, "the fixed value has shape " + to_string(tensor.shape) + ", the model wants rank " + std::to_string(info.dims.size()), where);
+    return fail(ErrorCode::usage,
+                "the fixed value has shape " + to_string(tensor.shape) + ", the model wants rank " +
+                    std::to_string(info.dims.size()),
+                where);
   }
   for (std::size_t i = 0; i < info.dims.size(); ++i) {
     const DimProto& dim = info.dims[i];
     const std::int64_t size = tensor.shape[i];
     if (dim.value && *dim.value >= 0 && *dim.value != size) {
-      return fail(ErrorCode::usage, "the fixed value has shape " + to_string(tensor.shape) + ", dim " + std::to_string(i) + " must be " + std::to_string(*dim.value), where);
+      return fail(ErrorCode::usage,
+                  "the fixed value has shape " + to_string(tensor.shape) + ", dim " + std::to_string(i) + " must be " +
+                      std::to_string(*dim.value),
+                  where);
     }
     if (dim.value || dim.param.empty()) continue;
     const auto [at, fresh] = dims_by_param_.try_emplace(std::string(dim.param), Dim(size));
@@ -146,8 +163,10 @@ Status Importer::add_outputs(Scope& scope) {
   std::unordered_map<std::string_view, bool> seen;
   for (const ValueInfoProto& info : model_.graph->outputs) {
     const auto found = scope.names.find(info.name);
-    if (found == scope.names.end()) return fail(ErrorCode::file, "nothing computes it", "output " + in_quotes(info.name));
-    if (!seen.emplace(info.name, true).second) return fail(ErrorCode::file, "it is listed twice", "output " + in_quotes(info.name));
+    if (found == scope.names.end())
+      return fail(ErrorCode::file, "nothing computes it", "output " + in_quotes(info.name));
+    if (!seen.emplace(info.name, true).second)
+      return fail(ErrorCode::file, "it is listed twice", "output " + in_quotes(info.name));
     auto value = materialise(*found->second, builder_, store_);
     if (!value) return fail(std::move(value).error().at("output " + in_quotes(info.name)));
     graph_.add_output(info.name, *value);
@@ -158,9 +177,12 @@ Status Importer::add_outputs(Scope& scope) {
 // ---- nodes
 
 Status Importer::add_nodes(Scope& scope, const std::vector<NodeProto>& nodes) {
-  if (scope.depth > options_.max_nesting) return fail(ErrorCode::file, "functions call each other deeper than " + std::to_string(options_.max_nesting));
+  if (scope.depth > options_.max_nesting)
+    return fail(ErrorCode::file, "functions call each other deeper than " + std::to_string(options_.max_nesting));
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (++nodes_ > options_.max_nodes) return fail(ErrorCode::file, "more than " + std::to_string(options_.max_nodes) + " nodes once functions are expanded");
+    if (++nodes_ > options_.max_nodes)
+      return fail(ErrorCode::file,
+                  "more than " + std::to_string(options_.max_nodes) + " nodes once functions are expanded");
     const std::string label = scope.prefix + node_label(nodes[i], i);
     if (Status done = add_node(scope, nodes[i], label); !done) {
       return fail(std::move(done).error().at("node " + in_quotes(label) + " (" + qualified_op(nodes[i]) + ")"));
@@ -176,7 +198,9 @@ Status Importer::add_node(Scope& scope, const NodeProto& node, const std::string
   const std::int64_t opset = opset_of(*scope.opsets, node.domain);
   if (opset == 0) return fail(ErrorCode::file, "no opset_import for its domain");
   if (opset < row->since) {
-    return fail(ErrorCode::unsupported, "the definition of opset " + std::to_string(opset) + " is not supported, only those from opset " + std::to_string(row->since) + " on",
+    return fail(ErrorCode::unsupported,
+                "the definition of opset " + std::to_string(opset) + " is not supported, only those from opset " +
+                    std::to_string(row->since) + " on",
                 {}, "convert the model to a newer opset (onnx.version_converter)");
   }
   return translate(scope, node, *row, opset, label);
@@ -190,7 +214,8 @@ Result<std::vector<Operand*>> Importer::operands_of(Scope& scope, const NodeProt
       continue;
     }
     const auto found = scope.names.find(name);
-    if (found == scope.names.end()) return fail(ErrorCode::file, "its input " + in_quotes(name) + " is not defined before it");
+    if (found == scope.names.end())
+      return fail(ErrorCode::file, "its input " + in_quotes(name) + " is not defined before it");
     operands.push_back(found->second);
   }
   return operands;
@@ -205,7 +230,8 @@ std::vector<AttributeProto> Importer::resolve_attributes(const Scope& scope, con
       continue;
     }
     for (const auto* source : {scope.call, &scope.function->attribute_protos}) {
-      const auto found = std::find_if(source->begin(), source->end(), [&](const AttributeProto& a) { return a.name == attribute.ref_attr_name; });
+      const auto found = std::find_if(source->begin(), source->end(),
+                                      [&](const AttributeProto& a) { return a.name == attribute.ref_attr_name; });
       if (found == source->end()) continue;
       out.push_back(*found);
       out.back().name = attribute.name;
@@ -215,7 +241,8 @@ std::vector<AttributeProto> Importer::resolve_attributes(const Scope& scope, con
   return out;
 }
 
-Status Importer::call_function(Scope& scope, const NodeProto& node, const FunctionProto& function, const std::string& label) {
+Status Importer::call_function(Scope& scope, const NodeProto& node, const FunctionProto& function,
+                               const std::string& label) {
   INTAGLIO_TRY(const auto operands, operands_of(scope, node));
   const auto attributes = resolve_attributes(scope, node);
   Scope inner;
@@ -231,13 +258,15 @@ Status Importer::call_function(Scope& scope, const NodeProto& node, const Functi
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i].empty()) continue;
     const auto found = i < function.outputs.size() ? inner.names.find(function.outputs[i]) : inner.names.end();
-    if (found == inner.names.end()) return fail(ErrorCode::file, "the function does not compute output " + std::to_string(i));
+    if (found == inner.names.end())
+      return fail(ErrorCode::file, "the function does not compute output " + std::to_string(i));
     INTAGLIO_CHECK(define(scope, node.outputs[i], found->second));
   }
   return {};
 }
 
-Status Importer::translate(Scope& scope, const NodeProto& node, const OpRow& row, std::int64_t opset, const std::string& label) {
+Status Importer::translate(Scope& scope, const NodeProto& node, const OpRow& row, std::int64_t opset,
+                           const std::string& label) {
   INTAGLIO_TRY(auto operands, operands_of(scope, node));
   std::vector<AttributeProto> resolved;
   std::span<const AttributeProto> attributes = node.attributes;
@@ -260,10 +289,13 @@ Status Importer::bind_results(Scope& scope, const NodeProto& node, NodeContext& 
   auto& results = context.results();
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i].empty()) continue;
-    if (!results[i]) return context.unsupported("output " + std::to_string(i) + " " + in_quotes(node.outputs[i]) + " is not supported");
+    if (!results[i])
+      return context.unsupported("output " + std::to_string(i) + " " + in_quotes(node.outputs[i]) +
+                                 " is not supported");
     if (results[i]->value != nullptr) {
       for (const Dim& dim : results[i]->value->shape()) {
-        if (!is_reasonable(dim)) return context.unsupported("the expression for a dim of its result is too complicated");
+        if (!is_reasonable(dim))
+          return context.unsupported("the expression for a dim of its result is too complicated");
       }
     }
     Operand* operand = new_operand();
@@ -283,7 +315,9 @@ bool imply_ranges(const std::vector<ir::DimGuard>& guards, SymbolRanges& ranges)
     const DimAtom& atom = *other.terms().front().factors.front().atom;
     const bool is_min = atom.kind == DimAtom::Kind::min, is_max = atom.kind == DimAtom::Kind::max;
     if ((!is_min && !is_max) || !(other == (is_min ? Dim::min(atom.a, atom.b) : Dim::max(atom.a, atom.b)))) return;
-    const auto bound = atom.a == symbol_dim ? atom.b.constant() : atom.b == symbol_dim ? atom.a.constant() : std::nullopt;
+    const auto bound = atom.a == symbol_dim   ? atom.b.constant()
+                       : atom.b == symbol_dim ? atom.a.constant()
+                                              : std::nullopt;
     if (!bound) return;
     SymbolRange& range = ranges[*symbol];
     if (is_min && *bound < range.max) {

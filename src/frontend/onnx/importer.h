@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "frontend/builder.h"
-#include "frontend/onnx/operand.h"
 #include "frontend/onnx/op_table.h"
+#include "frontend/onnx/operand.h"
 #include "frontend/onnx/proto.h"
 #include "frontend/onnx/tensor_data.h"
 
@@ -31,7 +31,7 @@ class Importer {
   struct Scope {
     const std::vector<OpsetImport>* opsets = nullptr;
     std::unordered_map<std::string_view, Operand*> names;
-    std::string prefix;                                // of node labels
+    std::string prefix;                                 // of node labels
     const std::vector<AttributeProto>* call = nullptr;  // attributes of the call, in a function
     const FunctionProto* function = nullptr;
     int depth = 0;
@@ -60,9 +60,10 @@ class Importer {
   const SymbolRanges& ranges_;
   ir::Graph graph_;
   Builder builder_;
-  std::deque<Operand> operands_;                      // stable addresses
-  std::map<std::string, Dim, std::less<>> dims_by_param_;  // dim_param of the file -> symbol, or the value of a fixed input
-  std::int64_t nodes_ = 0;                            // functions expanded
+  std::deque<Operand> operands_;  // stable addresses
+  std::map<std::string, Dim, std::less<>>
+      dims_by_param_;       // dim_param of the file -> symbol, or the value of a fixed input
+  std::int64_t nodes_ = 0;  // functions expanded
 };
 
 // A guard "s == min(s, 512)" says s <= 512: the model only runs there. Knowing the range from the start makes a second

@@ -7,7 +7,9 @@
 namespace intaglio::frontend::onnx {
 namespace {
 
-std::string_view plain_domain(std::string_view domain) { return domain == "ai.onnx" ? std::string_view() : domain; }
+std::string_view plain_domain(std::string_view domain) {
+  return domain == "ai.onnx" ? std::string_view() : domain;
+}
 
 class Finder {
  public:
@@ -53,7 +55,8 @@ std::int64_t opset_of(const std::vector<OpsetImport>& imports, std::string_view 
 
 const FunctionProto* find_function(const ModelProto& model, const NodeProto& node) {
   for (const FunctionProto& function : model.functions) {
-    if (function.name == node.op_type && plain_domain(function.domain) == plain_domain(node.domain) && function.overload == node.overload) {
+    if (function.name == node.op_type && plain_domain(function.domain) == plain_domain(node.domain) &&
+        function.overload == node.overload) {
       return &function;
     }
   }

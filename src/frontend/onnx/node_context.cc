@@ -20,7 +20,8 @@ MaybeValue materialise(Operand& operand, Builder& builder, TensorStore& store) {
   const ir::Origin outer = builder.origin();
   if (!operand.origin.empty()) builder.set_origin({operand.origin, {}});
   const Known& known = *operand.known;
-  const MaybeValue made = known.rank == 0 ? builder.dim_scalar(known.dims.front(), known.dtype) : builder.dims_tensor(known.dims, known.dtype);
+  const MaybeValue made = known.rank == 0 ? builder.dim_scalar(known.dims.front(), known.dtype)
+                                          : builder.dims_tensor(known.dims, known.dtype);
   builder.set_origin(outer);
   if (made) operand.value = *made;
   return made;
@@ -61,8 +62,9 @@ Result<Dims> NodeContext::dims(std::size_t i, std::string_view what) {
   if (!has(i)) return malformed("operand " + std::to_string(i) + " (" + std::string(what) + ") is missing");
   if (const Known* contents = known(i)) return contents->dims;
   INTAGLIO_TRY(ir::Value * value, input(i));
-  return unsupported("the " + std::string(what) + " operand '%" + value->name() + "' is computed from data at run time",
-                     "shapes must follow from input shapes and constants; fix the model input that it comes from (fixed_inputs)");
+  return unsupported(
+      "the " + std::string(what) + " operand '%" + value->name() + "' is computed from data at run time",
+      "shapes must follow from input shapes and constants; fix the model input that it comes from (fixed_inputs)");
 }
 
 Result<std::vector<std::int64_t>> NodeContext::const_ints(std::size_t i, std::string_view what) {
@@ -73,7 +75,8 @@ Result<std::vector<std::int64_t>> NodeContext::const_ints(std::size_t i, std::st
 
 Result<std::int64_t> NodeContext::const_int(std::size_t i, std::string_view what) {
   INTAGLIO_TRY(const auto values, const_ints(i, what));
-  if (values.size() != 1) return malformed("the " + std::string(what) + " operand has " + std::to_string(values.size()) + " elements");
+  if (values.size() != 1)
+    return malformed("the " + std::string(what) + " operand has " + std::to_string(values.size()) + " elements");
   return values.front();
 }
 
@@ -143,7 +146,8 @@ void NodeContext::set_known(std::size_t i, Known known) {
 }
 
 tl::unexpected<Error> NodeContext::unsupported(std::string message, std::string hint) const {
-  return fail(ErrorCode::unsupported, std::move(message), "node '" + label_ + "' (" + std::string(node_.op_type) + ")", std::move(hint));
+  return fail(ErrorCode::unsupported, std::move(message), "node '" + label_ + "' (" + std::string(node_.op_type) + ")",
+              std::move(hint));
 }
 
 tl::unexpected<Error> NodeContext::malformed(std::string message) const {

@@ -19,8 +19,14 @@ class NodeContext {
   // `operands`: one per input of the node, nullptr where absent. `attributes`: with references of functions resolved.
   NodeContext(Builder& builder, TensorStore& store, const NodeProto& node, std::span<const AttributeProto> attributes,
               std::int64_t opset, std::vector<Operand*> operands, std::string label)
-      : b(builder), store_(store), node_(node), attributes_(attributes), opset_(opset), operands_(std::move(operands)),
-        label_(std::move(label)), results_(node.outputs.size()) {}
+      : b(builder),
+        store_(store),
+        node_(node),
+        attributes_(attributes),
+        opset_(opset),
+        operands_(std::move(operands)),
+        label_(std::move(label)),
+        results_(node.outputs.size()) {}
 
   Builder& b;
 

@@ -18,7 +18,9 @@ constexpr OpRow kRows[] = {
 
 }  // namespace
 
-std::span<const OpRow> op_table() { return kRows; }
+std::span<const OpRow> op_table() {
+  return kRows;
+}
 
 const OpRow* find_op(std::string_view domain, std::string_view op) {
   static const auto* const by_name = [] {

@@ -19,7 +19,9 @@ bool spend(const Dim& dim, int& budget) {
 
 }  // namespace
 
-bool is_reasonable(const Dim& dim, int limit) { return spend(dim, limit); }
+bool is_reasonable(const Dim& dim, int limit) {
+  return spend(dim, limit);
+}
 
 std::optional<Known> known_contents(const ir::Tensor& tensor) {
   if (tensor.shape.size() > 1 || !(is_integer(tensor.dtype) || tensor.dtype == DType::boolean)) return std::nullopt;

@@ -23,7 +23,7 @@ inline constexpr std::size_t kMaxKnown = 1024;
 
 // At least one of the three is set.
 struct Operand {
-  ir::Value* value = nullptr;           // made from the others when first needed
+  ir::Value* value = nullptr;  // made from the others when first needed
   std::optional<Known> known;
   const TensorProto* tensor = nullptr;  // an initialiser that nobody has loaded yet
   std::string origin;                   // of known contents that become data: the node that computed them

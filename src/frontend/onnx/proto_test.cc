@@ -23,7 +23,12 @@ Model rich_model() {
   m.initializers = {raw_tensor("w", kFloat, {2}, raw<float>({1, 2})), i64_tensor("shape", {0, -1})};
   m.nodes = {{"Twice", {"x"}, {"t"}, {int_attribute("axis", 1)}, "call", "local"},
              {"Reshape", {"t", "shape"}, {"y"}, {ints_attribute("unused", {1, 2, 3})}, "reshape"}};
-  m.functions = {{"Twice", "local", {"a"}, {"b"}, {"axis"}, {},
+  m.functions = {{"Twice",
+                  "local",
+                  {"a"},
+                  {"b"},
+                  {"axis"},
+                  {},
                   {{"Softmax", {"a"}, {"s"}, {reference_attribute("axis", "axis")}}, {"Add", {"s", "s"}, {"b"}}}}};
   m.domains = {{"local", 1}};
   return m;
@@ -150,7 +155,8 @@ void import_any(const Folder& folder, const Bytes& bytes, int& accepted) {
     ++accepted;
     EXPECT_FALSE(ir::print(*graph).empty());
   } else {
-    EXPECT_TRUE(graph.error().code == ErrorCode::file || graph.error().code == ErrorCode::unsupported) << graph.error().to_string();
+    EXPECT_TRUE(graph.error().code == ErrorCode::file || graph.error().code == ErrorCode::unsupported)
+        << graph.error().to_string();
     EXPECT_FALSE(graph.error().message.empty());
   }
   (void)summarise(path, {});
@@ -175,7 +181,8 @@ TEST(OnnxProto, RandomDamageIsAnErrorOrAModel) {
   int accepted = 0;
   for (int i = 0; i < 4000; ++i) {
     Bytes bytes = clean;
-    for (unsigned flips = 1 + random() % 3; flips > 0; --flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (auto flips = 1 + random() % 3; flips > 0; --flips)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     import_any(folder, bytes, accepted);
   }
   EXPECT_GT(accepted, 0) << "bytes of names and weights may change without harm";

@@ -13,7 +13,12 @@ namespace {
 
 // Field numbers of TensorProto that hold typed elements.
 enum class DataField : std::uint32_t {
-  none = 0, float_data = 4, int32_data = 5, int64_data = 7, double_data = 10, uint64_data = 11,
+  none = 0,
+  float_data = 4,
+  int32_data = 5,
+  int64_data = 7,
+  double_data = 10,
+  uint64_data = 11,
 };
 
 struct TypeRow {
@@ -36,7 +41,9 @@ const TypeRow* find_type(std::int32_t code) {
   return nullptr;
 }
 
-std::string label(const TensorProto& proto) { return "tensor '" + std::string(proto.name) + "'"; }
+std::string label(const TensorProto& proto) {
+  return "tensor '" + std::string(proto.name) + "'";
+}
 
 // Writes elements of `size` bytes one after another and refuses more than there is room for.
 class ElementWriter {
@@ -97,8 +104,8 @@ void decode(std::string_view body, DataField field, ElementWriter& out) {
 Result<ir::Tensor> load_typed(const TensorProto& proto, ir::Tensor tensor, DataField field) {
   const auto count = tensor.bytes / size_of(tensor.dtype);
   const auto mismatch = [&] {
-    return fail(ErrorCode::file, "the data does not have the " + std::to_string(count) + " elements of shape " + to_string(tensor.shape),
-                label(proto));
+    return fail(ErrorCode::file, "the data does not have the " + std::to_string(count) + " elements of shape " +
+                                     to_string(tensor.shape));
   };
   // Every element takes at least one byte in the file: nothing large is allocated for a small file.
   if (count > proto.body.size()) return mismatch();
@@ -108,7 +115,7 @@ Result<ir::Tensor> load_typed(const TensorProto& proto, ir::Tensor tensor, DataF
   try {
     decode(proto.body, field, writer);
   } catch (const protozero::exception& error) {
-    return fail(ErrorCode::file, std::string("malformed tensor data (") + error.what() + ")", label(proto));
+    return fail(ErrorCode::file, std::string("malformed tensor data (") + error.what() + ")");
   }
   if (!writer.exact()) return mismatch();
   return out;
@@ -130,7 +137,8 @@ Result<std::uint64_t> parse_count(std::string_view text, std::string_view what) 
   std::uint64_t value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || status != std::errc{} || end != text.data() + text.size()) {
-    return fail(ErrorCode::file, "external data: " + std::string(what) + " is not a number: '" + std::string(text.substr(0, 40)) + "'");
+    return fail(ErrorCode::file,
+                "external data: " + std::string(what) + " is not a number: '" + std::string(text.substr(0, 40)) + "'");
   }
   return value;
 }
@@ -159,18 +167,20 @@ Result<ir::Tensor> TensorStore::load(const TensorProto& proto) {
   const auto bytes = byte_count(tensor.shape, *dtype);
   if (!bytes) return fail(ErrorCode::file, bytes.error().message, label(proto));
   tensor.bytes = *bytes;
-  if (proto.is_segment) return fail(ErrorCode::unsupported, "tensors stored in segments are not supported", label(proto));
+  if (proto.is_segment)
+    return fail(ErrorCode::unsupported, "tensors stored in segments are not supported", label(proto));
   Result<ir::Tensor> loaded = proto.is_external ? load_external(proto, std::move(tensor))
-                              : proto.raw_data  ? load_raw(proto, std::move(tensor))
-                                                : load_typed(proto, std::move(tensor), find_type(proto.data_type)->field);
-  if (!loaded) return fail(std::move(loaded).error().at(label(proto)));
+                              : proto.raw_data
+                                  ? load_raw(proto, std::move(tensor))
+                                  : load_typed(proto, std::move(tensor), find_type(proto.data_type)->field);
+  if (!loaded) return fail(std::move(loaded).error().within(label(proto)));
   return normalise_bools(std::move(*loaded));
 }
 
 Result<ir::Tensor> TensorStore::load_raw(const TensorProto& proto, ir::Tensor tensor) {
   if (proto.raw_data->size() != tensor.bytes) {
-    return fail(ErrorCode::file, "raw data of " + std::to_string(proto.raw_data->size()) + " bytes, but shape " + to_string(tensor.shape) +
-                                     " needs " + std::to_string(tensor.bytes));
+    return fail(ErrorCode::file, "raw data of " + std::to_string(proto.raw_data->size()) + " bytes, but shape " +
+                                     to_string(tensor.shape) + " needs " + std::to_string(tensor.bytes));
   }
   tensor.owner = model_;
   tensor.data = reinterpret_cast<const std::byte*>(proto.raw_data->data());
@@ -191,8 +201,8 @@ Result<ir::Tensor> TensorStore::load_external(const TensorProto& proto, ir::Tens
     }
   }
   if (size && *size != tensor.bytes) {
-    return fail(ErrorCode::file, "external data of " + std::to_string(*size) + " bytes, but shape " + to_string(tensor.shape) + " needs " +
-                                     std::to_string(tensor.bytes));
+    return fail(ErrorCode::file, "external data of " + std::to_string(*size) + " bytes, but shape " +
+                                     to_string(tensor.shape) + " needs " + std::to_string(tensor.bytes));
   }
   auto mapped = external_.find(location);
   if (mapped == external_.end()) {
@@ -201,7 +211,7 @@ Result<ir::Tensor> TensorStore::load_external(const TensorProto& proto, ir::Tens
     INTAGLIO_TRY(auto file, MappedFile::open(path));
     mapped = external_.emplace(std::string(location), std::move(file)).first;
   }
-  INTAGLIO_TRY(const auto bytes, mapped->second->range(offset, tensor.bytes, label(proto)));
+  INTAGLIO_TRY(const auto bytes, mapped->second->range(offset, tensor.bytes, "external data"));
   tensor.owner = mapped->second;
   tensor.data = bytes.data();
   return tensor;

@@ -26,7 +26,16 @@ inline Bytes message(const std::function<void(Writer&)>& fill) {
   return out;
 }
 
-enum ElemType : int { kFloat = 1, kUint8 = 2, kInt8 = 3, kInt32 = 6, kInt64 = 7, kBool = 9, kFloat16 = 10, kDouble = 11 };
+enum ElemType : int {
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kInt32 = 6,
+  kInt64 = 7,
+  kBool = 9,
+  kFloat16 = 10,
+  kDouble = 11
+};
 
 template <class T>
 Bytes raw(const std::vector<T>& values) {
@@ -35,7 +44,9 @@ Bytes raw(const std::vector<T>& values) {
   return out;
 }
 
-inline void put_dims(Writer& w, const std::vector<std::int64_t>& dims) { w.add_packed_int64(1, dims.begin(), dims.end()); }
+inline void put_dims(Writer& w, const std::vector<std::int64_t>& dims) {
+  w.add_packed_int64(1, dims.begin(), dims.end());
+}
 
 inline Bytes raw_tensor(std::string_view name, int type, const std::vector<std::int64_t>& dims, const Bytes& data) {
   return message([&](Writer& w) {
@@ -50,16 +61,17 @@ inline Bytes i64_tensor(std::string_view name, const std::vector<std::int64_t>& 
   return raw_tensor(name, kInt64, {static_cast<std::int64_t>(values.size())}, raw(values));
 }
 
-inline Bytes external_tensor(std::string_view name, const std::vector<std::int64_t>& dims, const std::vector<std::pair<std::string, std::string>>& entries) {
+inline Bytes external_tensor(std::string_view name, const std::vector<std::int64_t>& dims,
+                             const std::vector<std::pair<std::string, std::string>>& entries) {
   return message([&](Writer& w) {
     put_dims(w, dims);
     w.add_int32(2, kFloat);
     w.add_string(8, name.data(), name.size());
     for (const auto& [key, value] : entries) {
       w.add_message(13, message([&](Writer& e) {
-        e.add_string(1, key);
-        e.add_string(2, value);
-      }));
+                      e.add_string(1, key);
+                      e.add_string(2, value);
+                    }));
     }
     w.add_enum(14, 1);
   });
@@ -70,13 +82,13 @@ inline Bytes value_info(std::string_view name, int type, const std::vector<std::
   const Bytes shape = message([&](Writer& w) {
     for (const std::string& dim : dims) {
       w.add_message(1, message([&](Writer& d) {
-        if (dim.empty()) return;
-        if (dim.find_first_not_of("0123456789-") == std::string::npos) {
-          d.add_int64(1, std::stoll(dim));
-        } else {
-          d.add_string(2, dim);
-        }
-      }));
+                      if (dim.empty()) return;
+                      if (dim.find_first_not_of("0123456789-") == std::string::npos) {
+                        d.add_int64(1, std::stoll(dim));
+                      } else {
+                        d.add_string(2, dim);
+                      }
+                    }));
     }
   });
   const Bytes tensor_type = message([&](Writer& w) {
@@ -146,10 +158,10 @@ inline Bytes reference_attribute(std::string_view name, std::string_view refers_
 
 struct Node {
   std::string op;
-  std::vector<std::string> inputs, outputs;
-  std::vector<Bytes> attributes;
-  std::string name;
-  std::string domain;
+  std::vector<std::string> inputs = {}, outputs = {};
+  std::vector<Bytes> attributes = {};
+  std::string name = {};
+  std::string domain = {};
 };
 
 inline Bytes node(const Node& n) {
@@ -224,7 +236,8 @@ class Folder {
  public:
   Folder() {
     static std::atomic<int> counter{0};
-    path_ = std::filesystem::temp_directory_path() / ("intaglio_onnx_" + std::to_string(::getpid()) + "_" + std::to_string(counter++));
+    path_ = std::filesystem::temp_directory_path() /
+            ("intaglio_onnx_" + std::to_string(::getpid()) + "_" + std::to_string(counter++));
     std::filesystem::create_directories(path_);
   }
   ~Folder() {

@@ -1,5 +1,5 @@
-// A thin layer over protozero::pbf_reader for parsing ONNX: it remembers where it is, so that an error can name the byte
-// offset, and it counts what it makes, so that a small file cannot ask for unbounded memory.
+// A thin layer over protozero::pbf_reader for parsing ONNX: it remembers where it is, so that an error can name the
+// byte offset, and it counts what it makes, so that a small file cannot ask for unbounded memory.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,8 @@ class WireReader {
   }
   std::string_view text() {
     const std::string_view view = bytes();
-    if (view.size() > context_->options->max_string) throw WireError{"a string of " + std::to_string(view.size()) + " bytes"};
+    if (view.size() > context_->options->max_string)
+      throw WireError{"a string of " + std::to_string(view.size()) + " bytes"};
     return view;
   }
   // A nested message.
@@ -86,9 +87,17 @@ class WireReader {
 };
 
 // Tags for switch: field number with the wire type it must have. A field of another wire type is skipped as unknown.
-constexpr std::uint32_t varint(std::uint32_t field) { return field << 3; }
-constexpr std::uint32_t fixed64(std::uint32_t field) { return (field << 3) | 1; }
-constexpr std::uint32_t length(std::uint32_t field) { return (field << 3) | 2; }
-constexpr std::uint32_t fixed32(std::uint32_t field) { return (field << 3) | 5; }
+constexpr std::uint32_t varint(std::uint32_t field) {
+  return field << 3;
+}
+constexpr std::uint32_t fixed64(std::uint32_t field) {
+  return (field << 3) | 1;
+}
+constexpr std::uint32_t length(std::uint32_t field) {
+  return (field << 3) | 2;
+}
+constexpr std::uint32_t fixed32(std::uint32_t field) {
+  return (field << 3) | 5;
+}
 
 }  // namespace intaglio::frontend::onnx

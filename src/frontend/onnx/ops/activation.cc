@@ -12,8 +12,12 @@ MaybeValue positive_or(Builder& b, const MaybeValue& x, const MaybeValue& y) {
   return b.where(b.op(Op::gt, {x, b.scalar_like(0, x)}), x, y);
 }
 
-MaybeValue exp(Builder& b, const MaybeValue& x) { return b.op(Op::exp, {x}); }
-MaybeValue minus_one(Builder& b, const MaybeValue& x) { return b.add(x, -1.0); }
+MaybeValue exp(Builder& b, const MaybeValue& x) {
+  return b.op(Op::exp, {x});
+}
+MaybeValue minus_one(Builder& b, const MaybeValue& x) {
+  return b.add(x, -1.0);
+}
 
 // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|): no overflow.
 MaybeValue softplus(Builder& b, const MaybeValue& x) {
@@ -28,7 +32,8 @@ Status translate_gelu(NodeContext& c) {
 }
 
 Status translate_hard_sigmoid(NodeContext& c) {
-  return c.set(0, c.b.op(Op::hard_sigmoid, {c.input(0)}, {{"alpha", c.attr_float("alpha", 0.2f)}, {"beta", c.attr_float("beta", 0.5)}}));
+  return c.set(0, c.b.op(Op::hard_sigmoid, {c.input(0)},
+                         {{"alpha", c.attr_float("alpha", 0.2f)}, {"beta", c.attr_float("beta", 0.5)}}));
 }
 
 Status translate_leaky_relu(NodeContext& c) {
@@ -47,7 +52,8 @@ Status translate_elu(NodeContext& c) {
 }
 
 Status translate_selu(NodeContext& c) {
-  const double alpha = c.attr_float("alpha", 1.67326319217681884765625f), gamma = c.attr_float("gamma", 1.05070102214813232421875f);
+  const double alpha = c.attr_float("alpha", 1.67326319217681884765625f),
+               gamma = c.attr_float("gamma", 1.05070102214813232421875f);
   const MaybeValue x = c.input(0);
   return c.set(0, c.b.mul(positive_or(c.b, x, c.b.mul(minus_one(c.b, exp(c.b, x)), alpha)), gamma));
 }
@@ -58,7 +64,9 @@ Status translate_celu(NodeContext& c) {
   return c.set(0, positive_or(c.b, x, c.b.mul(minus_one(c.b, exp(c.b, c.b.div(x, alpha))), alpha)));
 }
 
-Status translate_softplus(NodeContext& c) { return c.set(0, softplus(c.b, c.input(0))); }
+Status translate_softplus(NodeContext& c) {
+  return c.set(0, softplus(c.b, c.input(0)));
+}
 
 Status translate_softsign(NodeContext& c) {
   const MaybeValue x = c.input(0);

@@ -23,7 +23,7 @@ struct Attention {
   ir::Value* v = nullptr;
   bool rank3 = false;
   double scale = 1;
-  Dim past = 0;            // cached keys before the first query
+  Dim past = 0;  // cached keys before the first query
   bool has_lengths = false;
   MaybeValue mask = nullptr;  // bool or float, broadcasts to [B, H, Sq, Sk]
   bool causal = false;        // top-left aligned and not yet part of the mask
@@ -75,10 +75,12 @@ MaybeValue padded_mask(NodeContext& c, const Attention& a) {
   if (!is_bool && !is_floating(mask->dtype())) return c.unsupported("a mask of " + std::string(name_of(mask->dtype())));
   if (mask->rank() == 0) return c.malformed("attn_mask must have rank 1 or more");
   const Dim &have = mask->shape().back(), &want = a.k->shape()[2];
-  if (have == want || have == Dim(1) || !provably_less(have, want, c.b.ranges())) return is_bool ? mask : c.b.cast(mask, a.q->dtype());
+  if (have == want || have == Dim(1) || !provably_less(have, want, c.b.ranges()))
+    return is_bool ? mask : c.b.cast(mask, a.q->dtype());
   Dims before(mask->shape().size(), Dim(0)), after = before;
   after.back() = want - have;
-  const MaybeValue padded = c.b.op(Op::pad, {mask}, {{"before", before}, {"after", after}, {"value", is_bool ? 0.0 : kMinusInf}});
+  const MaybeValue padded =
+      c.b.op(Op::pad, {mask}, {{"before", before}, {"after", after}, {"value", is_bool ? 0.0 : kMinusInf}});
   return is_bool ? padded : c.b.cast(padded, a.q->dtype());
 }
 
@@ -92,6 +94,7 @@ MaybeValue both(Builder& b, const MaybeValue& x, const MaybeValue& y) {
 MaybeValue allowed_pairs(NodeContext& c, const Attention& a, bool causal) {
   Builder& b = c.b;
   const std::int64_t left = c.attr_int("left_window_size", -1), right = c.attr_int("right_window_size", -1);
+  if (!a.has_lengths && !causal && left < 0 && right < 0) return nullptr;
   const Dim &queries = a.q->shape()[2], &keys = a.k->shape()[2];
   const MaybeValue key = b.iota(keys, DType::i64);
   MaybeValue position, lengths, allowed = nullptr;
@@ -169,7 +172,8 @@ Status compose(NodeContext& c, Attention& a) {
   if (mode == 2) exposed = scores;
   if (const std::int64_t precision = c.attr_int("softmax_precision", 0); precision != 0) {
     const auto to = dtype_of(static_cast<std::int32_t>(precision));
-    if (!to || !is_floating(*to)) return c.malformed("softmax_precision " + type_name(static_cast<std::int32_t>(precision)));
+    if (!to || !is_floating(*to))
+      return c.malformed("softmax_precision " + type_name(static_cast<std::int32_t>(precision)));
     scores = b.cast(scores, *to);
   }
   MaybeValue weights = b.softmax(scores, -1);
@@ -191,7 +195,8 @@ Status direct(NodeContext& c, const Attention& a) {
   const bool no_cache = !c.has(kPastKey) && !c.wants(kPresentKey) && !c.wants(kPresentValue);
   const bool bshd = a.rank3 && no_cache;
   const auto place = [&](ir::Value* x) { return bshd ? c.b.swap_axes(x, 1, 2) : MaybeValue(x); };
-  const ir::Attrs attrs{{"layout", std::string(bshd ? "bshd" : "bhsd")}, {"scale", a.scale}, {"causal", a.causal}, {"safe", true}};
+  const ir::Attrs attrs{
+      {"layout", std::string(bshd ? "bshd" : "bhsd")}, {"scale", a.scale}, {"causal", a.causal}, {"safe", true}};
   MaybeValue y = c.b.op(Op::attention, {place(a.q), place(a.k), place(a.v), a.mask}, attrs);
   if (a.rank3) y = c.b.flatten(bshd ? y : c.b.swap_axes(y, 1, 2), 2, 3);
   return c.set(kY, y);
@@ -205,7 +210,8 @@ Status translate_attention(NodeContext& c) {
   if (c.wants(kPresentKey)) INTAGLIO_CHECK(c.set(kPresentKey, a.k));
   if (c.wants(kPresentValue)) INTAGLIO_CHECK(c.set(kPresentValue, a.v));
   const std::int64_t precision = c.attr_int("softmax_precision", 0);
-  const auto softmax_type = precision == 0 ? Result<DType>(a.q->dtype()) : dtype_of(static_cast<std::int32_t>(precision));
+  const auto softmax_type =
+      precision == 0 ? Result<DType>(a.q->dtype()) : dtype_of(static_cast<std::int32_t>(precision));
   // The IR computes in f32 or wider; only f64 asks for more.
   const bool precise = softmax_type && (*softmax_type == a.q->dtype() || *softmax_type == DType::f32);
   const bool plain = c.attr_float("softcap", 0) <= 0 && !c.wants(kScores) && precise && a.q->dtype() == a.v->dtype();

@@ -10,14 +10,16 @@ using ir::Op;
 
 Status translate_constant(NodeContext& c) {
   if (c.attribute("value") != nullptr) return c.set(0, c.b.constant(c.attr_tensor("value")));
-  if (const AttributeProto* a = c.attribute("value_int")) return c.set(0, c.b.constant(make_int_tensor(DType::i64, {}, {&a->i, 1})));
+  if (const AttributeProto* a = c.attribute("value_int"))
+    return c.set(0, c.b.constant(make_int_tensor(DType::i64, {}, {&a->i, 1})));
   if (const AttributeProto* a = c.attribute("value_ints")) return c.set(0, c.b.ints(a->ints));
   if (const AttributeProto* a = c.attribute("value_float")) return c.set(0, c.b.constant(ir::Tensor::scalar_f32(a->f)));
   if (const AttributeProto* a = c.attribute("value_floats")) {
     return c.set(0, c.b.constant(ir::Tensor::from<float>({static_cast<std::int64_t>(a->floats.size())}, a->floats)));
   }
   for (const std::string_view other : {"value_string", "value_strings", "sparse_value"}) {
-    if (c.attribute(other) != nullptr) return c.unsupported("constants given as " + std::string(other) + " are not supported");
+    if (c.attribute(other) != nullptr)
+      return c.unsupported("constants given as " + std::string(other) + " are not supported");
   }
   return c.malformed("the node holds no value");
 }
@@ -38,7 +40,8 @@ namespace {
 
 // Constant operands of any dtype: the values themselves.
 Status constant_range(NodeContext& c, DType dtype, double start, double limit, double delta) {
-  if (delta == 0 || !std::isfinite(start) || !std::isfinite(limit) || !std::isfinite(delta)) return c.malformed("the range is not finite");
+  if (delta == 0 || !std::isfinite(start) || !std::isfinite(limit) || !std::isfinite(delta))
+    return c.malformed("the range is not finite");
   const double count = std::max(std::ceil((limit - start) / delta), 0.0);
   if (count > 16 * 1024 * 1024) return c.unsupported("a constant range of " + std::to_string(count) + " elements");
   std::vector<double> values(static_cast<std::size_t>(count));
@@ -68,7 +71,9 @@ Status translate_range(NodeContext& c) {
   return c.set(0, c.b.iota(count, dtype, start[0], step));
 }
 
-Status translate_always_folded(NodeContext& c) { return c.unsupported("a shape that is too large or too complicated"); }
+Status translate_always_folded(NodeContext& c) {
+  return c.unsupported("a shape that is too large or too complicated");
+}
 
 // Compares column and row numbers: upper keeps column >= row + k, lower keeps column <= row + k.
 Status translate_trilu(NodeContext& c) {

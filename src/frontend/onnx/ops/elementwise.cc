@@ -7,7 +7,9 @@ namespace intaglio::frontend::onnx {
 
 using ir::Op;
 
-Status translate_identity(NodeContext& c) { return c.set(0, c.input(0)); }
+Status translate_identity(NodeContext& c) {
+  return c.set(0, c.input(0));
+}
 
 Status translate_cast(NodeContext& c) {
   const auto to = dtype_of(static_cast<std::int32_t>(c.attr_int("to", 0)));
@@ -41,7 +43,8 @@ Status translate_clip(NodeContext& c) {
   bool dynamic = false;
   INTAGLIO_TRY(const auto low, clip_limit(c, "min", 1, dynamic));
   INTAGLIO_TRY(const auto high, clip_limit(c, "max", 2, dynamic));
-  // clamp computes min(max(x, low), high) in double; integers of 64 bits and limits known at run time take the long way.
+  // clamp computes min(max(x, low), high) in double; integers of 64 bits and limits known at run time take the long
+  // way.
   const bool exact = is_floating(x->dtype()) || size_of(x->dtype()) < 8;
   if (!dynamic && exact) {
     if (!low && !high) return c.set(0, x);
@@ -65,7 +68,8 @@ Status translate_mod(NodeContext& c) {
   return c.set(0, c.b.op(Op::mod, {c.input(0), c.input(1)}, {{"fmod", c.attr_int("fmod", 0) != 0}}));
 }
 
-// The result has the base's dtype; the exponent may have another, and the power is taken in the floating one of the two.
+// The result has the base's dtype; the exponent may have another, and the power is taken in the floating one of the
+// two.
 Status translate_pow(NodeContext& c) {
   INTAGLIO_TRY(ir::Value * base, c.input(0));
   INTAGLIO_TRY(ir::Value * exponent, c.input(1));
@@ -75,7 +79,9 @@ Status translate_pow(NodeContext& c) {
   return c.set(0, c.b.cast(c.b.pow(c.b.cast(base, meet), c.b.cast(exponent, meet)), to));
 }
 
-Status translate_where(NodeContext& c) { return c.set(0, c.b.where(c.input(0), c.input(1), c.input(2))); }
+Status translate_where(NodeContext& c) {
+  return c.set(0, c.b.where(c.input(0), c.input(1), c.input(2)));
+}
 
 Status translate_is_inf(NodeContext& c) {
   const bool positive = c.attr_int("detect_positive", 1) != 0, negative = c.attr_int("detect_negative", 1) != 0;
@@ -90,7 +96,8 @@ Status translate_is_inf(NodeContext& c) {
 Status translate_dropout(NodeContext& c) {
   if (c.opset() >= 12 && c.has(2)) {
     INTAGLIO_TRY(const auto training, c.const_scalar(2));
-    if (!training || *training != 0) return c.unsupported("training_mode is not supported", "export the model for inference");
+    if (!training || *training != 0)
+      return c.unsupported("training_mode is not supported", "export the model for inference");
   }
   INTAGLIO_TRY(ir::Value * x, c.input(0));
   INTAGLIO_CHECK(c.set(0, x));
@@ -103,7 +110,8 @@ Status translate_bitwise_not(NodeContext& c) {
   INTAGLIO_TRY(ir::Value * x, c.input(0));
   const std::int64_t ones = -1;
   const std::int64_t all = is_signed_integer(x->dtype()) || size_of(x->dtype()) == 8
-                               ? ones : (std::int64_t{1} << (8 * size_of(x->dtype()))) - 1;
+                               ? ones
+                               : (std::int64_t{1} << (8 * size_of(x->dtype()))) - 1;
   return c.set(0, c.b.op(Op::logical_xor, {x, c.b.constant(make_int_tensor(x->dtype(), {}, {&all, 1}))}));
 }
 

@@ -20,7 +20,8 @@ Status translate_flatten(NodeContext& c) {
   const std::int64_t rank = x->rank();
   std::int64_t axis = c.attr_int("axis", 1);
   if (axis < 0) axis += rank;
-  if (axis < 0 || axis > rank) return c.malformed("axis " + std::to_string(axis) + " is outside rank " + std::to_string(rank));
+  if (axis < 0 || axis > rank)
+    return c.malformed("axis " + std::to_string(axis) + " is outside rank " + std::to_string(rank));
   const auto dims = std::span<const Dim>(x->shape());
   const auto at = static_cast<std::size_t>(axis);
   return c.set(0, c.b.reshape(x, {element_count(dims.first(at)), element_count(dims.subspan(at))}));
@@ -102,7 +103,8 @@ Result<Dims> split_sizes(NodeContext& c, const Dim& total) {
     if (const auto sizes = c.attr_ints("split")) return constant_dims(*sizes);
   }
   const auto count = static_cast<std::int64_t>(c.output_count());
-  if (c.opset() >= 18 && c.attr_int("num_outputs", count) != count) return c.malformed("num_outputs differs from the number of outputs");
+  if (c.opset() >= 18 && c.attr_int("num_outputs", count) != count)
+    return c.malformed("num_outputs differs from the number of outputs");
   if (count == 0) return c.malformed("no outputs");
   const Dim chunk = Dim::floordiv(total + (count - 1), count);
   Dims sizes(static_cast<std::size_t>(count), chunk);
@@ -120,7 +122,8 @@ Status translate_split(NodeContext& c) {
   if (sizes.size() != c.output_count()) return c.malformed("the number of sizes differs from the number of outputs");
   Dim sum(0);
   for (const Dim& size : sizes) {
-    if (size.bounds(c.b.ranges()).max < 0 || size.constant().value_or(0) < 0) return c.malformed("negative size " + size.to_string());
+    if (size.bounds(c.b.ranges()).max < 0 || size.constant().value_or(0) < 0)
+      return c.malformed("negative size " + size.to_string());
     sum = sum + size;
   }
   if (sum.is_constant() && total.is_constant() && !(sum == total)) {
@@ -174,9 +177,11 @@ Result<Padding> read_padding(NodeContext& c, std::size_t rank) {
 }
 
 // Position i of the padded axis reads position source(i) of an axis of `size` (numpy.pad's modes).
-Result<std::vector<std::int64_t>> padded_positions(NodeContext& c, std::string_view mode, std::int64_t before, std::int64_t size, std::int64_t after) {
+Result<std::vector<std::int64_t>> padded_positions(NodeContext& c, std::string_view mode, std::int64_t before,
+                                                   std::int64_t size, std::int64_t after) {
   constexpr std::int64_t kLimit = std::int64_t{1} << 30;
-  if (size <= 0 || before > kLimit || after > kLimit || size > kLimit) return c.unsupported("this axis is empty or too large to pad");
+  if (size <= 0 || before > kLimit || after > kLimit || size > kLimit)
+    return c.unsupported("this axis is empty or too large to pad");
   std::vector<std::int64_t> out;
   for (std::int64_t i = -before; i < size + after; ++i) {
     std::int64_t at = i;
@@ -198,7 +203,8 @@ Status pad_by_gather(NodeContext& c, std::string_view mode, const Padding& paddi
   MaybeValue y = c.input(0);
   INTAGLIO_TRY(ir::Value * x, c.input(0));
   for (std::size_t i = 0; i < padding.before.size(); ++i) {
-    const auto before = padding.before[i].constant(), after = padding.after[i].constant(), size = x->shape()[i].constant();
+    const auto before = padding.before[i].constant(), after = padding.after[i].constant(),
+               size = x->shape()[i].constant();
     if (before == 0 && after == 0) continue;
     if (!before || !after || !size) return c.unsupported("mode " + std::string(mode) + " on a dynamic axis");
     INTAGLIO_TRY(const auto positions, padded_positions(c, mode, *before, *size, *after));
@@ -223,7 +229,8 @@ Status translate_pad(NodeContext& c) {
     for (const bool front : {true, false}) {
       Dim& amount = front ? padding.before[i] : padding.after[i];
       const SymbolRange range = amount.bounds(c.b.ranges());
-      if (range.min < 0 && range.max > 0) return c.unsupported("padding of " + amount.to_string() + " may be negative or not");
+      if (range.min < 0 && range.max > 0)
+        return c.unsupported("padding of " + amount.to_string() + " may be negative or not");
       if (range.min >= 0) {
         adds = adds || !(amount == Dim(0));
         continue;
@@ -247,7 +254,9 @@ Status translate_pad(NodeContext& c) {
   return c.set(0, c.b.where(inside, padded(cut, 0), c.b.reshape(c.input(2), {})));
 }
 
-Status translate_gather(NodeContext& c) { return c.set(0, c.b.gather(c.input(0), c.input(1), c.attr_int("axis", 0))); }
+Status translate_gather(NodeContext& c) {
+  return c.set(0, c.b.gather(c.input(0), c.input(1), c.attr_int("axis", 0)));
+}
 
 Status translate_gather_elements(NodeContext& c) {
   INTAGLIO_TRY(ir::Value * data, c.input(0));

@@ -26,7 +26,8 @@ std::vector<std::int64_t> trailing_axes(std::int64_t axis, int rank) {
 
 // Mean and 1/sqrt(var + epsilon) over the normalised dims, in f32 unless x is f64 (stash_type).
 Status set_statistics(NodeContext& c, ir::Value* x, std::int64_t axis, double epsilon) {
-  const MaybeValue wide = x->dtype() == DType::f64 && c.attr_int("stash_type", 1) != 1 ? MaybeValue(x) : c.b.cast(x, DType::f32);
+  const MaybeValue wide =
+      x->dtype() == DType::f64 && c.attr_int("stash_type", 1) != 1 ? MaybeValue(x) : c.b.cast(x, DType::f32);
   const auto axes = trailing_axes(axis, x->rank());
   const MaybeValue mean = c.b.reduce("mean", wide, axes, true);
   if (c.wants(1)) INTAGLIO_CHECK(c.set(1, mean));
@@ -71,7 +72,8 @@ Status translate_rms_norm(NodeContext& c) {
 
 // Inference form: (x - mean) / sqrt(var + epsilon) * scale + bias, per channel (axis 1).
 Status translate_batch_norm(NodeContext& c) {
-  if (c.attr_int("training_mode", 0) != 0 || c.wants(1)) return c.unsupported("training mode is not supported", "export the model for inference");
+  if (c.attr_int("training_mode", 0) != 0 || c.wants(1))
+    return c.unsupported("training mode is not supported", "export the model for inference");
   INTAGLIO_TRY(ir::Value * x, c.input(0));
   if (x->rank() < 1) return c.malformed("the operand must have channels");
   const DType dtype = x->dtype();

@@ -33,7 +33,10 @@ namespace {
 MaybeValue zero_point(NodeContext& c, std::size_t i) {
   INTAGLIO_TRY(ir::Value * value, c.optional(i));
   if (value == nullptr || value->rank() != 1 || !(value->shape()[0] == Dim(1))) return value;
-  return c.b.reshape(value, {});
+  if (!value->is_constant()) return c.b.reshape(value, {});
+  ir::Tensor scalar = value->constant();  // the same bytes
+  scalar.shape.clear();
+  return c.b.constant(std::move(scalar), value->name());
 }
 
 }  // namespace

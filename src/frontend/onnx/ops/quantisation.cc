@@ -15,7 +15,8 @@ namespace {
 
 // The axis along which scales vary; per-tensor scales have none and any legal value does.
 Result<std::int64_t> quantisation_axis(NodeContext& c, ir::Value* x, ir::Value* scale) {
-  if (c.attr_int("block_size", 0) != 0 || scale->rank() > 1) return c.unsupported("blocked quantisation is not supported");
+  if (c.attr_int("block_size", 0) != 0 || scale->rank() > 1)
+    return c.unsupported("blocked quantisation is not supported");
   if (scale->rank() == 0 || scale->shape()[0] == Dim(1)) return std::int64_t{0};
   return normalise_axis(c.attr_int("axis", 1), x->rank());
 }
@@ -35,7 +36,8 @@ Status translate_quantize(NodeContext& c) {
     if (!dtype) return c.unsupported(dtype.error().message);
     to = *dtype;
   }
-  if (to != DType::u8 && to != DType::i8) return c.unsupported("quantisation to " + std::string(name_of(to)) + " is not supported");
+  if (to != DType::u8 && to != DType::i8)
+    return c.unsupported("quantisation to " + std::string(name_of(to)) + " is not supported");
   if (const std::int64_t precision = c.attr_int("precision", 0); precision != 0) {
     const auto dtype = dtype_of(static_cast<std::int32_t>(precision));
     if (!dtype || !is_floating(*dtype)) return c.malformed("attribute 'precision'");
@@ -76,11 +78,13 @@ Status translate_qlinear_matmul(NodeContext& c) {
     return zero->rank() == 1 && zero->shape()[0] == Dim(1) ? c.b.reshape(zero, {}) : MaybeValue(zero);
   };
   INTAGLIO_TRY(ir::Value * a_scale, c.input(1));
-  if (a_scale->rank() > 1 || (a_scale->rank() == 1 && !(a_scale->shape()[0] == Dim(1)))) return c.unsupported("scales per row of A are not supported");
+  if (a_scale->rank() > 1 || (a_scale->rank() == 1 && !(a_scale->shape()[0] == Dim(1))))
+    return c.unsupported("scales per row of A are not supported");
   const MaybeValue product = c.b.op(Op::matmul_integer, {c.input(0), c.input(3), scalar_zero(2), scalar_zero(5)});
   const MaybeValue scales = c.b.mul(c.b.cast(a_scale, DType::f32), c.b.cast(b_scale, DType::f32));
   const MaybeValue real = c.b.mul(c.b.cast(product, DType::f32), scales);
-  return c.set(0, c.b.op(Op::quantize, {real, c.b.cast(y_scale, DType::f32), y_zero}, {{"axis", std::int64_t{0}}, {"to", y_zero->dtype()}}));
+  return c.set(0, c.b.op(Op::quantize, {real, c.b.cast(y_scale, DType::f32), y_zero},
+                         {{"axis", std::int64_t{0}}, {"to", y_zero->dtype()}}));
 }
 
 }  // namespace intaglio::frontend::onnx

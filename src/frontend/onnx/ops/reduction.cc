@@ -34,7 +34,8 @@ Status translate_reduce(NodeContext& c) {
       std::iota(axes->begin(), axes->end(), 0);
     }
   }
-  return c.set(0, c.b.reduce(reduction_kind(c.op_type(), x->dtype()), x, std::move(*axes), c.attr_int("keepdims", 1) != 0));
+  return c.set(
+      0, c.b.reduce(reduction_kind(c.op_type(), x->dtype()), x, std::move(*axes), c.attr_int("keepdims", 1) != 0));
 }
 
 Status translate_arg(NodeContext& c) {
@@ -56,7 +57,9 @@ Status translate_cumsum(NodeContext& c) {
   INTAGLIO_TRY(const std::int64_t given, c.const_int(1, "axis"));
   INTAGLIO_TRY(const std::int64_t axis, normalise_axis(given, x->rank()));
   return c.set(0, c.b.op(Op::cumsum, {x},
-                         {{"axis", axis}, {"exclusive", c.attr_int("exclusive", 0) != 0}, {"reverse", c.attr_int("reverse", 0) != 0}}));
+                         {{"axis", axis},
+                          {"exclusive", c.attr_int("exclusive", 0) != 0},
+                          {"reverse", c.attr_int("reverse", 0) != 0}}));
 }
 
 }  // namespace intaglio::frontend::onnx

@@ -19,8 +19,10 @@ MaybeValue cache(NodeContext& c, std::size_t operand) {
 // x: [B, S, H, D].
 MaybeValue rotate(Builder& b, const MaybeValue& x, const Rotary& r, const Dim& size) {
   const Dim half = Dim::floordiv(size, 2);
-  const MaybeValue x1 = r.interleaved ? b.slice(x, SliceSpec{-1, Dim(0), std::nullopt, 2}) : b.slice(x, SliceSpec{-1, Dim(0), half, 1});
-  const MaybeValue x2 = r.interleaved ? b.slice(x, SliceSpec{-1, Dim(1), std::nullopt, 2}) : b.slice(x, SliceSpec{-1, half, std::nullopt, 1});
+  const MaybeValue x1 =
+      r.interleaved ? b.slice(x, SliceSpec{-1, Dim(0), std::nullopt, 2}) : b.slice(x, SliceSpec{-1, Dim(0), half, 1});
+  const MaybeValue x2 = r.interleaved ? b.slice(x, SliceSpec{-1, Dim(1), std::nullopt, 2})
+                                      : b.slice(x, SliceSpec{-1, half, std::nullopt, 1});
   const MaybeValue real = b.sub(b.mul(r.cos, x1), b.mul(r.sin, x2));
   const MaybeValue imaginary = b.add(b.mul(r.sin, x1), b.mul(r.cos, x2));
   if (!r.interleaved) return b.concat(std::vector<MaybeValue>{real, imaginary}, -1);
@@ -49,7 +51,8 @@ Status translate_rotary_embedding(NodeContext& c) {
   const Dim head_size = by_head->shape()[3];
   const std::int64_t partial = c.attr_int("rotary_embedding_dim", 0);
   const Dim rotated_size = partial > 0 ? Dim(partial) : head_size;
-  if (const auto size = rotated_size.constant(); size && *size % 2 != 0) return c.malformed("an odd number of elements cannot be rotated");
+  if (const auto size = rotated_size.constant(); size && *size % 2 != 0)
+    return c.malformed("an odd number of elements cannot be rotated");
   const Rotary rotary{cache(c, 1), cache(c, 2), c.attr_int("interleaved", 0) != 0};
   const MaybeValue part = c.b.slice(by_head, SliceSpec{-1, Dim(0), rotated_size, 1});
   MaybeValue y = rotate(c.b, part, rotary, rotated_size);
