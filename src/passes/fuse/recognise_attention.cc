@@ -5,6 +5,8 @@
 //          %p = where(not any(not (%m == -inf)), 0, %p)       (core ATen; may be missing)
 //          %y = matmul(%p, %v)
 // After:   %y = attention(%q, %k, %v, %mask) {layout="bhsd", scale=a*b*c, safe}
+// A key dropped with the lowest finite value is not the same as one dropped with -inf: a row that drops all keys then attends evenly
+// to all of them. Such a where becomes an added mask (0 or the lowest value), which keeps that; -inf becomes a bool mask.
 // Operands of rank 3 ([batch*heads, seq, d]) become rank 4 with one head. `safe` is set where the graph turns the NaN rows of
 // a fully masked query into zeros. Such guards also hide NaN that come from the data; attention lets those through.
 #include <cmath>
@@ -58,6 +60,7 @@ struct Scores {
   ir::Node* product = nullptr;  // matmul(q, k^T)
   ir::Value* mask = nullptr;
   bool inverted = false;  // the mask says which keys to drop
+  double dropped = -INFINITY;  // what a where puts in the place of a dropped score
   double scale = 1;
 };
 
@@ -88,7 +91,9 @@ std::optional<Scores> match_scores(ir::Value* value) {
       scores.product = peel_scales(where->input(keep), scores.scale);
       scores.mask = where->input(0);
       scores.inverted = keep == 2;
-      if (scores.product != nullptr && is_lowest(where->input(3 - keep)) && same_shape(where->input(keep), value)) return scores;
+      if (scores.product == nullptr || !is_lowest(where->input(3 - keep)) || !same_shape(where->input(keep), value)) continue;
+      scores.dropped = *splat_value(where->input(3 - keep));
+      return scores;
     }
   }
   return std::nullopt;
@@ -104,6 +109,12 @@ class Editor {
     if (value) return *value;
     status_ = fail(std::move(value).error());
     return nullptr;
+  }
+  // 0 where a key is kept, `dropped` where not.
+  ir::Value* added_mask(ir::Value* mask, bool inverted, double dropped, DType dtype) {
+    ir::Value* zero = add_scalar(0, dtype);
+    ir::Value* low = add_scalar(dropped, dtype);
+    return add_all(ir::Op::where, {mask, inverted ? low : zero, inverted ? zero : low});
   }
   ir::Value* swap_last(ir::Value* x) {
     ir::Ints perm;
@@ -121,6 +132,21 @@ class Editor {
   Status status() const { return status_; }
 
  private:
+  ir::Value* add_all(ir::Op op, std::vector<ir::Value*> inputs) {
+    if (!status_) return nullptr;
+    auto value = graph_.add1({op, std::move(inputs), {}, before_.origin(), "mask", {}}, &before_);
+    if (value) return *value;
+    status_ = fail(std::move(value).error());
+    return nullptr;
+  }
+  ir::Value* add_scalar(double value, DType dtype) {
+    if (!status_) return nullptr;
+    auto full = graph_.add1({ir::Op::full, {}, {{"shape", Dims{}}, {"value", value}, {"to", dtype}}, before_.origin(), "c", {}}, &before_);
+    if (full) return *full;
+    status_ = fail(std::move(full).error());
+    return nullptr;
+  }
+
   ir::Graph& graph_;
   ir::Node& before_;
   Status status_;
@@ -168,7 +194,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
   Editor edit(graph, last);
   const bool ranked = q->rank() == 4;
   ir::Value* mask = scores->mask;
-  if (scores->inverted) mask = edit.add(ir::Op::logical_not, mask, {});
+  if (std::isfinite(scores->dropped)) mask = edit.added_mask(mask, scores->inverted, scores->dropped, q->dtype());
+  else if (scores->inverted) mask = edit.add(ir::Op::logical_not, mask, {});
   std::vector<ir::Value*> inputs{edit.with_head(q), edit.with_head(edit.swap_last(kt)), edit.with_head(last.input(1)), edit.with_head(mask)};
   INTAGLIO_CHECK(edit.status());
   ir::Attrs attrs{{"scale", scores->scale}, {"safe", probabilities.safe}};
