@@ -125,5 +125,8 @@ INTAGLIO_API Diagnosis diagnose(bool measure);
 // "0.1.0"
 INTAGLIO_API std::string version();
 
+// The candidate nearest to `text` by edit distance, if near enough to suggest to somebody who mistyped a name.
+INTAGLIO_API std::optional<std::string> suggest(const std::string& text, const std::vector<std::string>& candidates);
+
 }  // namespace v1
 }  // namespace intaglio

@@ -80,5 +80,9 @@ Diagnosis diagnose(bool measure) {
 
 std::string version() { return INTAGLIO_VERSION; }
 
+std::optional<std::string> suggest(const std::string& text, const std::vector<std::string>& candidates) {
+  return did_you_mean(text, candidates);
+}
+
 }  // namespace v1
 }  // namespace intaglio

@@ -1,0 +1,138 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+#include "cli/npy.h"
+#include "cli/progress.h"
+
+namespace intaglio::cli {
+
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// Each of `names` is one of `legal`.
+void check_names(const std::string& option, const char* kind, const std::vector<std::string>& names,
+                 const std::vector<std::string>& legal) {
+  for (const std::string& name : names) {
+    if (std::ranges::find(legal, name) != legal.end()) continue;
+    const auto near = suggest(name, legal);
+    throw Error(ErrorCode::usage, std::string("unknown ") + kind + " '" + name + "'", option,
+                (near ? "did you mean '" + *near + "'? " : std::string()) + "legal: " + joined(legal));
+  }
+}
+
+DType parse_arithmetic(const std::string& text) {
+  const auto dtype = parse_dtype(text);
+  if (!dtype) throw Error(ErrorCode::usage, "unknown dtype '" + text + "'", "--dtype", "only f32 exists so far");
+  if (*dtype != DType::f32) {
+    throw Error(ErrorCode::usage, "only f32 arithmetic exists so far, not " + text, "--dtype", "leave --dtype out, or give f32");
+  }
+  return *dtype;
+}
+
+}  // namespace
+
+void add_model(CLI::App& parser, ModelOptions& options, const std::string& what) {
+  parser.add_option("MODEL", options.model, what);
+}
+
+void add_compiling(CLI::App& parser, ModelOptions& options) {
+  parser.add_option("--threads", options.threads, "threads of a run (default: what machine and cgroup allow)")->type_name("N");
+  parser.add_option("--dtype", options.dtype, "of floating-point arithmetic: f32")->type_name("TYPE");
+  parser.add_option("--require", options.require, "exit 5 unless it holds: fused, no-fallback")
+      ->allow_extra_args(false)
+      ->type_name("LIST");
+  parser.add_option("--disable-pass", options.disabled_passes, "leave passes out (unknown names list all)")
+      ->allow_extra_args(false)
+      ->type_name("LIST");
+  parser.add_option("--fix", options.fixed, "make an input a constant of the model")->allow_extra_args(false)->type_name("NAME=FILE.npy");
+}
+
+void add_shapes(CLI::App& parser, ModelOptions& options) {
+  parser.add_option("--shape", options.shapes, "shape of an input, as in ids=1x128; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME=AxB");
+}
+
+void add_inputs(CLI::App& parser, ModelOptions& options) {
+  parser.add_option("--input", options.inputs, "an input's values; repeat for every input")
+      ->allow_extra_args(false)
+      ->type_name("NAME=FILE.npy");
+}
+
+void add_json(CLI::App& parser, bool& json) { parser.add_flag("--json", json, "report as JSON on stdout"); }
+
+std::vector<std::string> split_lists(const std::vector<std::string>& texts) {
+  std::vector<std::string> out;
+  for (const std::string& text : texts) {
+    for (std::size_t from = 0; from <= text.size();) {
+      const std::size_t comma = std::min(text.find(',', from), text.size());
+      out.push_back(text.substr(from, comma - from));
+      from = comma + 1;
+    }
+  }
+  return out;
+}
+
+std::int64_t parse_integer(const std::string& option, const std::string& text, std::int64_t least, std::int64_t most) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+    throw Error(ErrorCode::usage, "'" + text + "' is not a number from " + std::to_string(least) + " to " + std::to_string(most), option);
+  }
+  return value;
+}
+
+int parse_threads(const std::string& text) {
+  return text.empty() ? 0 : static_cast<int>(parse_integer("--threads", text, 1, kMostThreads));
+}
+
+std::pair<std::string, std::string> parse_assignment(const std::string& option, const std::string& text, const std::string& what) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    throw Error(ErrorCode::usage, "'" + text + "' is not of the form " + what, option);
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+CompileOptions compile_options(const ModelOptions& options) {
+  CompileOptions out;
+  out.threads = parse_threads(options.threads);
+  out.dtype = parse_arithmetic(options.dtype);
+  out.require = split_lists(options.require);
+  check_names("--require", "requirement", out.require, {"fused", "no-fallback"});
+  const auto disabled = split_lists(options.disabled_passes);
+  check_names("--disable-pass", "pass", disabled, pass_names());
+  out.disabled_passes.insert(disabled.begin(), disabled.end());
+  for (const std::string& text : options.fixed) {
+    auto [name, file] = parse_assignment("--fix", text, "NAME=FILE.npy");
+    out.fixed_inputs.push_back({std::move(name), read_npy(file)});
+  }
+  auto progress = std::make_shared<Progress>("compile");
+  out.progress = [progress](std::string_view stage, double fraction) { progress->update(stage, fraction); };
+  return out;
+}
+
+Model open_model(const ModelOptions& options) {
+  Model model = open(options.model, compile_options(options));
+  if (model.facts().from_plan && !(options.disabled_passes.empty() && options.fixed.empty())) {
+    throw Error(ErrorCode::usage, "'" + options.model + "' is a plan, whose passes and inputs were decided when it was compiled",
+                options.fixed.empty() ? "--disable-pass" : "--fix", "give the option to 'intaglio compile'");
+  }
+  return model;
+}
+
+void require_model(const std::string& model, const std::string& command) {
+  if (model.empty()) throw Error(ErrorCode::usage, "the MODEL argument is missing", "intaglio " + command, "see intaglio " + command + " --help");
+}
+
+}  // namespace intaglio::cli
