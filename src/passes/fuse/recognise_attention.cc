@@ -157,7 +157,8 @@ std::string_view unfit(const ir::Value* q, const ir::Value* kt, const ir::Value*
   const int rank = q->rank();
   if (rank != 3 && rank != 4) return "the operands have neither rank 3 nor rank 4";
   if (kt->rank() != rank || v->rank() != rank) return "the operands differ in rank";
-  if (q->dtype() != DType::f32 && q->dtype() != DType::f16 && q->dtype() != DType::bf16 && q->dtype() != DType::f64) return "the operands are not floating-point";
+  // In the 16-bit types the parts round after every step, and models were judged with those roundings.
+  if (q->dtype() != DType::f32) return "there is no kernel for this dtype";
   for (int axis = 0; axis + 2 < rank; ++axis) {
     const auto a = static_cast<std::size_t>(axis);
     if (q->shape()[a] != kt->shape()[a] || q->shape()[a] != v->shape()[a]) return "batch or heads of q, k and v are not provably equal";
