@@ -31,6 +31,7 @@ Json result_json(const BenchResult& result, const Measured& measured) {
   const Latency latency = summarise(result.nanoseconds);
   Json json = {{"model", result.model},
                {"engine", result.engine},
+               {"version", result.version},
                {"dtype", result.dtype},
                {"threads", result.threads},
                {"shapes", measured.shapes},
@@ -64,7 +65,7 @@ void report_text(const std::vector<Measured>& all) {
   for (const Measured& measured : all) {
     for (const BenchResult& result : measured.results) {
       const Latency l = summarise(result.nanoseconds);
-      rows.push_back({result.model, result.engine, std::to_string(result.threads), number(l.min), number(l.p50), number(l.p90), number(l.p99),
+      rows.push_back({result.model, result.engine + " " + result.version, std::to_string(result.threads), number(l.min), number(l.p50), number(l.p90), number(l.p99),
                       number(l.mean), fmt::format("{:.1f}", 1e3 / l.mean), fmt::format("{:.1f}", result.peak_rss_mb),
                       result.ratio > 0 ? fmt::format("{:.2f}", result.ratio) : "", result.compared ? fmt::format("{:.2e}", result.error.max_abs) : ""});
     }

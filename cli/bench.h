@@ -14,7 +14,7 @@ namespace intaglio::cli {
 
 // One engine on one model.
 struct BenchResult {
-  std::string model, engine, dtype;
+  std::string model, engine, version, dtype;
   int threads = 0;
   double compile_ms = 0, load_ms = 0, peak_rss_mb = 0;
   std::vector<std::int64_t> nanoseconds;

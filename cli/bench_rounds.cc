@@ -31,6 +31,7 @@ BenchResult describe(const Session& session, const BenchPlan& plan) {
   BenchResult result;
   result.model = plan.model;
   result.engine = "intaglio";
+  result.version = version();
   result.dtype = "f32";
   result.threads = session.model().threads();
   result.compile_ms = facts.compile_ms;
@@ -42,7 +43,8 @@ BenchResult describe(const Session& session, const BenchPlan& plan) {
 BenchResult describe(const Peer& peer, const BenchPlan& plan, int threads) {
   BenchResult result;
   result.model = plan.model;
-  result.engine = peer.ready().value("engine", "peer") + " " + peer.ready().value("version", "");
+  result.engine = peer.ready().value("engine", "peer");
+  result.version = peer.ready().value("version", "");
   result.dtype = peer.ready().value("dtype", "f32");
   result.threads = threads;
   result.compile_ms = peer.ready().value("compile_ms", 0.0);

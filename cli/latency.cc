@@ -68,7 +68,7 @@ Difference compare(const std::vector<NamedTensor>& ours, const std::vector<Named
     append_as_double(*found, right);
     for (std::size_t i = 0; i < left.size(); ++i) {
       const double difference = left[i] - right[i];
-      if (!(std::abs(difference) <= worst)) worst = std::abs(difference);  // a NaN stays
+      if (!std::isnan(worst) && !(std::abs(difference) <= worst)) worst = std::abs(difference);  // a NaN stays
       off += difference * difference;
       left2 += left[i] * left[i];
       right2 += right[i] * right[i];

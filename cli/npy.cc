@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -110,10 +111,11 @@ Tensor read_array(const std::string& path, std::istream& in) {
   in.seekg(0, std::ios::end);
   const auto left = static_cast<std::uint64_t>(in.tellg() - start);
   in.seekg(start);
+  const bool empty = std::ranges::find(shape, 0) != shape.end();
   std::uint64_t bytes = size_of(dtype);
   for (std::int64_t dim : shape) {
-    if (dim != 0 && bytes > left / static_cast<std::uint64_t>(dim)) bad(path, "the file is shorter than its shape needs");
-    bytes *= static_cast<std::uint64_t>(dim);
+    if (!empty && bytes > left / static_cast<std::uint64_t>(dim)) bad(path, "the file is shorter than its shape needs");
+    bytes *= empty ? 1 : static_cast<std::uint64_t>(dim);
   }
   Tensor tensor = Tensor::zeros(dtype, shape);
   in.read(static_cast<char*>(tensor.data()), static_cast<std::streamsize>(tensor.byte_count()));

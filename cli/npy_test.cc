@@ -171,5 +171,41 @@ TEST_F(Npy, AFullDiskLeavesTheOldFile) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(Npy, ReadsTheArchivesThatItWrites) {
+  const float values[] = {1, 2, 3};
+  write_outputs(at("a.npz"), {{"x", Tensor::of<float>({3}, values)}, {"none", Tensor::zeros(DType::i64, {0, 2})}});
+  const std::vector<NamedTensor> read = read_npz(at("a.npz"));
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].name, "x");
+  EXPECT_EQ(read[0].tensor.values<float>()[2], 3.0f);
+  EXPECT_EQ(read[1].tensor.shape(), (Shape{0, 2}));
+}
+
+TEST_F(Npy, DamagedArchivesAreRefused) {
+  const float values[] = {1, 2, 3};
+  write_outputs(at("a.npz"), {{"x", Tensor::of<float>({3}, values)}});
+  const std::string whole = get("a.npz");
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_THROW(read_npz(put(whole.substr(0, length), "b.npz")), Error) << length;
+  }
+  int refusals = 0;
+  for (std::size_t place = 0; place < whole.size(); ++place) {
+    std::string damaged = whole;
+    damaged[place] = static_cast<char>(damaged[place] ^ 0x55);
+    try {
+      // A flip in a field that nobody needs, or in a name, may be read; the values are then right.
+      const auto read = read_npz(put(damaged, "b.npz"));
+      ASSERT_LE(read.size(), 1u);
+      if (read.size() == 1) {
+        EXPECT_EQ(read[0].tensor.values<float>()[2], 3.0f);
+      }
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::file);
+      ++refusals;
+    }
+  }
+  EXPECT_GT(refusals, static_cast<int>(npy_bytes(Tensor::of<float>({3}, values)).size()));
+}
+
 }  // namespace
 }  // namespace intaglio::cli
