@@ -30,9 +30,9 @@ struct TypeCode {
   std::string_view code;
 };
 constexpr TypeCode kCodes[] = {
-    {DType::f32, "f4"}, {DType::f64, "f8"}, {DType::f16, "f2"}, {DType::i8, "i1"},  {DType::u8, "u1"},      {DType::i16, "i2"},
-    {DType::u16, "u2"}, {DType::i32, "i4"}, {DType::u32, "u4"}, {DType::i64, "i8"}, {DType::u64, "u8"},     {DType::boolean, "b1"},
-    {DType::bf16, "u2"},
+    {DType::f32, "f4"}, {DType::f64, "f8"},     {DType::f16, "f2"},  {DType::i8, "i1"},  {DType::u8, "u1"},
+    {DType::i16, "i2"}, {DType::u16, "u2"},     {DType::i32, "i4"},  {DType::u32, "u4"}, {DType::i64, "i8"},
+    {DType::u64, "u8"}, {DType::boolean, "b1"}, {DType::bf16, "u2"},
 };
 
 DType parse_descr(const std::string& path, const std::string& descr) {
@@ -65,7 +65,8 @@ Shape parse_shape_tuple(const std::string& path, const std::string& text) {
     } catch (const std::exception&) {
       bad(path, "the header's shape is not a tuple of integers");
     }
-    if (shape.back() < 0 || word.find_first_not_of(' ', used) != std::string::npos) bad(path, "the header's shape is illegal");
+    if (shape.back() < 0 || word.find_first_not_of(' ', used) != std::string::npos)
+      bad(path, "the header's shape is illegal");
   }
   return shape;
 }
@@ -73,7 +74,8 @@ Shape parse_shape_tuple(const std::string& path, const std::string& text) {
 std::string read_header(const std::string& path, std::istream& in) {
   char start[8] = {};
   in.read(start, sizeof start);
-  if (in.gcount() != sizeof start || std::string_view(start, kMagic.size()) != kMagic) bad(path, "this is not a .npy file");
+  if (in.gcount() != sizeof start || std::string_view(start, kMagic.size()) != kMagic)
+    bad(path, "this is not a .npy file");
   const int version = start[6];
   if (version != 1 && version != 2) bad(path, fmt::format("version {} of the .npy format is not supported", version));
   std::uint32_t length = 0;
@@ -132,7 +134,8 @@ Tensor read_array(const std::string& path, std::istream& in) {
 Tensor read_npy(const std::string& path) {
   std::error_code ignored;
   std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path, ignored)) throw Error(ErrorCode::file, "the file cannot be opened", path);
+  if (!in || std::filesystem::is_directory(path, ignored))
+    throw Error(ErrorCode::file, "the file cannot be opened", path);
   return read_array(path, in);
 }
 
@@ -142,7 +145,8 @@ std::vector<NamedTensor> read_npz(const std::string& path) {
   std::vector<NamedTensor> out;
   for (ZipMember& member : read_zip(path, {std::istreambuf_iterator<char>(in), {}})) {
     std::istringstream bytes(std::move(member.bytes));
-    const std::string name = ends_with(member.name, ".npy") ? member.name.substr(0, member.name.size() - 4) : member.name;
+    const std::string name =
+        ends_with(member.name, ".npy") ? member.name.substr(0, member.name.size() - 4) : member.name;
     out.push_back({name, read_array(path, bytes)});
   }
   return out;
@@ -154,7 +158,8 @@ std::string npy_bytes(const Tensor& tensor) {
     if (row.dtype == tensor.dtype()) code = row.code;
   }
   const bool narrow = size_of(tensor.dtype()) == 1;
-  std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': {}, }}", narrow ? '|' : '<', code, shape_tuple(tensor.shape()));
+  std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': {}, }}", narrow ? '|' : '<',
+                                   code, shape_tuple(tensor.shape()));
   // Magic, version and length take 10 bytes; data starts at a multiple of 64.
   const std::size_t padded = (10 + header.size() + 1 + 63) / 64 * 64;
   header.resize(padded - 11, ' ');
@@ -172,8 +177,8 @@ std::string npy_bytes(const Tensor& tensor) {
 void write_outputs(const std::string& path, const std::vector<NamedTensor>& tensors) {
   if (ends_with(path, ".npy")) {
     if (tensors.size() != 1) {
-      throw Error(ErrorCode::usage, fmt::format("the model has {} outputs and a .npy file holds one", tensors.size()), "--output " + path,
-                  "use a name that ends in .npz");
+      throw Error(ErrorCode::usage, fmt::format("the model has {} outputs and a .npy file holds one", tensors.size()),
+                  "--output " + path, "use a name that ends in .npz");
     }
     return atomic_write(path, {npy_bytes(tensors[0].tensor)});
   }
