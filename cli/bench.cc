@@ -43,7 +43,8 @@ Json result_json(const BenchResult& result, const Measured& measured) {
                {"peak_rss_mb", result.peak_rss_mb},
                {"ratio_to_best_peer", result.ratio > 0 ? Json(result.ratio) : Json()}};
   if (result.compared) {
-    json["error"] = {{"max_abs", result.error.max_abs}, {"rel_l2", result.error.rel_l2}, {"cosine", result.error.cosine}};
+    json["error"] = {
+        {"max_abs", result.error.max_abs}, {"rel_l2", result.error.rel_l2}, {"cosine", result.error.cosine}};
   }
   return json;
 }
@@ -51,7 +52,8 @@ Json result_json(const BenchResult& result, const Measured& measured) {
 Json report_json(const std::vector<Measured>& all) {
   const Diagnosis machine = diagnose(false);
   Json json = {{"schema", "intaglio.bench/1"}};
-  json["environment"] = {{"cpu", machine.cpu}, {"isa", machine.isa}, {"threads", machine.intra_op}, {"version", version()}};
+  json["environment"] = {
+      {"cpu", machine.cpu}, {"isa", machine.isa}, {"threads", machine.intra_op}, {"version", version()}};
   json["results"] = Json::array();
   for (const Measured& measured : all) {
     for (const BenchResult& result : measured.results) json["results"].push_back(result_json(result, measured));
@@ -65,17 +67,23 @@ void report_text(const std::vector<Measured>& all) {
   for (const Measured& measured : all) {
     for (const BenchResult& result : measured.results) {
       const Latency l = summarise(result.nanoseconds);
-      rows.push_back({result.model, result.engine + " " + result.version, std::to_string(result.threads), number(l.min), number(l.p50), number(l.p90), number(l.p99),
-                      number(l.mean), fmt::format("{:.1f}", 1e3 / l.mean), fmt::format("{:.1f}", result.peak_rss_mb),
-                      result.ratio > 0 ? fmt::format("{:.2f}", result.ratio) : "", result.compared ? fmt::format("{:.2e}", result.error.max_abs) : ""});
+      rows.push_back({result.model, result.engine + " " + result.version, std::to_string(result.threads), number(l.min),
+                      number(l.p50), number(l.p90), number(l.p99), number(l.mean), fmt::format("{:.1f}", 1e3 / l.mean),
+                      fmt::format("{:.1f}", result.peak_rss_mb),
+                      result.ratio > 0 ? fmt::format("{:.2f}", result.ratio) : "",
+                      result.compared ? fmt::format("{:.2e}", result.error.max_abs) : ""});
     }
   }
   const bool peers = std::ranges::any_of(all, [](const Measured& measured) { return measured.results.size() > 1; });
-  std::vector<std::string> headings = {"model", "engine", ">threads", ">min ms", ">p50", ">p90", ">p99", ">mean", ">runs/s", ">peak MB"};
+  std::vector<std::string> headings = {"model", "engine", ">threads", ">min ms", ">p50",
+                                       ">p90",  ">p99",   ">mean",    ">runs/s", ">peak MB"};
   if (peers) headings.insert(headings.end(), {">ratio", ">max difference"});
   for (auto& row : rows) row.resize(headings.size());
   print(table_text(headings, rows));
-  if (peers) print("\nratio: the fastest peer's p50 over ours (above 1: we are faster); peak MB of ours includes the tool's own work\n");
+  if (peers)
+    print(
+        "\nratio: the fastest peer's p50 over ours (above 1: we are faster); peak MB of ours includes the tool's own "
+        "work\n");
 }
 
 void check_against(const BenchOptions& options) {
@@ -85,15 +93,18 @@ void check_against(const BenchOptions& options) {
     const auto near = suggest(name, legal);
     std::string list;
     for (const std::string& engine : legal) list += (list.empty() ? "" : ", ") + engine;
-    throw Error(ErrorCode::usage, "unknown engine '" + name + "'", "--against", (near ? "did you mean '" + *near + "'? " : std::string()) + "legal: " + list);
+    throw Error(ErrorCode::usage, "unknown engine '" + name + "'", "--against",
+                (near ? "did you mean '" + *near + "'? " : std::string()) + "legal: " + list);
   }
   for (const std::string& model : options.models) {
     if (options.against.empty() || model.ends_with(".onnx")) continue;
-    throw Error(ErrorCode::usage, "the peers read .onnx files, not '" + model + "'", "--against", "give the .onnx file that it was made from");
+    throw Error(ErrorCode::usage, "the peers read .onnx files, not '" + model + "'", "--against",
+                "give the .onnx file that it was made from");
   }
 }
 
-Measured bench_one(const BenchOptions& options, const NamedShapes& shapes, const NamedPaths& paths, const BenchPlan& plan) {
+Measured bench_one(const BenchOptions& options, const NamedShapes& shapes, const NamedPaths& paths,
+                   const BenchPlan& plan) {
   Session session(open_model(options));
   const auto& ports = session.model().inputs();
   if (paths.empty()) {
@@ -118,14 +129,16 @@ void run_bench(BenchOptions options) {
   check_against(options);
   const NamedPaths paths = parse_inputs(options.inputs);
   const NamedShapes shapes = parse_shapes(options.shapes);
-  if (!paths.empty() && !shapes.empty()) throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  if (!paths.empty() && !shapes.empty())
+    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
   BenchPlan plan;
   plan.iterations = parse_integer("--iterations", options.iterations, 1, kMostIterations);
   plan.warmup = parse_integer("--warmup", options.warmup, 0, kMostIterations);
   plan.peers = split_lists(options.against);
   const auto threads = options.threads.empty() ? std::vector<std::string>{""} : split_lists({options.threads});
   for (const std::string& count : threads) {
-    if (count.empty() && !options.threads.empty()) throw Error(ErrorCode::usage, "'" + options.threads + "' is not a list of numbers", "--threads");
+    if (count.empty() && !options.threads.empty())
+      throw Error(ErrorCode::usage, "'" + options.threads + "' is not a list of numbers", "--threads");
     parse_threads(count);  // all of them, before any work
   }
   std::vector<Measured> all;
@@ -150,7 +163,9 @@ Command add_bench(CLI::App& tool) {
   add_inputs(*parser, *options);
   parser->add_option("--iterations", options->iterations, "timed runs (default 500)")->type_name("N");
   parser->add_option("--warmup", options->warmup, "runs before (default 30)")->type_name("N");
-  parser->add_option("--against", options->against, "peers to take turns with: onnxruntime")->allow_extra_args(false)->type_name("LIST");
+  parser->add_option("--against", options->against, "peers to take turns with: onnxruntime")
+      ->allow_extra_args(false)
+      ->type_name("LIST");
   parser->add_flag("--worker", options->worker, "serve bench requests on stdin and stdout");
   add_compiling(*parser, *options);
   add_json(*parser, options->json);

@@ -34,8 +34,8 @@ struct BenchPlan {
 // `session` has its inputs. Throws Error.
 std::vector<BenchResult> measure(Session& session, const BenchPlan& plan);
 
-// bench --worker: the protocol of bench/README.md on stdin and stdout, until quit or the end of input. If the model cannot be
-// opened, an error object goes to stdout and the Error is thrown on.
+// bench --worker: the protocol of bench/README.md on stdin and stdout, until quit or the end of input. If the model
+// cannot be opened, an error object goes to stdout and the Error is thrown on.
 void serve(const ModelOptions& options);
 
 }  // namespace intaglio::cli

@@ -16,7 +16,9 @@ constexpr std::int64_t kRounds = 10;
 // Before every turn: the idle threads of the engine that just ran stop spinning.
 constexpr auto kPause = std::chrono::milliseconds(20);
 
-double mb(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
+double mb(std::size_t bytes) {
+  return static_cast<double>(bytes) / 1e6;
+}
 
 std::vector<std::int64_t> turn(Session& session, Peer* peer, std::int64_t iterations) {
   if (iterations == 0) return {};
@@ -66,7 +68,8 @@ void measure_alone(Session& session, const BenchPlan& plan, BenchResult& result)
 }
 
 // engines[0] is a null pointer: ours.
-void measure_in_turns(Session& session, const std::vector<Peer*>& engines, const BenchPlan& plan, std::vector<BenchResult>& results) {
+void measure_in_turns(Session& session, const std::vector<Peer*>& engines, const BenchPlan& plan,
+                      std::vector<BenchResult>& results) {
   Progress progress("bench");
   for (Peer* peer : engines) turn(session, peer, plan.warmup);
   const std::int64_t rounds = std::min(kRounds, plan.iterations);

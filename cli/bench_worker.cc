@@ -21,11 +21,14 @@ Json error_json(const Error& error) {
   return error_json(error.code() == ErrorCode::internal ? "internal" : "bad_input", message, error.hint());
 }
 
-[[noreturn]] void bad(const std::string& message, const std::string& hint = {}) { throw Error(ErrorCode::usage, message, {}, hint); }
+[[noreturn]] void bad(const std::string& message, const std::string& hint = {}) {
+  throw Error(ErrorCode::usage, message, {}, hint);
+}
 
 Json shapes_of(const Session& session) {
   Json out = Json::object();
-  for (std::size_t i = 0; i < session.inputs().size(); ++i) out[session.model().inputs()[i].name] = session.inputs()[i].shape();
+  for (std::size_t i = 0; i < session.inputs().size(); ++i)
+    out[session.model().inputs()[i].name] = session.inputs()[i].shape();
   return out;
 }
 
@@ -48,7 +51,8 @@ NamedShapes shapes_from(const Json& json) {
     if (!dims.is_array()) bad("the shape of input '" + name + "' is not a list");
     Shape shape;
     for (const Json& dim : dims) {
-      if (!dim.is_number_integer() || dim.get<std::int64_t>() < 0) bad("the shape of input '" + name + "' has a dim that is not a size");
+      if (!dim.is_number_integer() || dim.get<std::int64_t>() < 0)
+        bad("the shape of input '" + name + "' has a dim that is not a size");
       shape.push_back(dim.get<std::int64_t>());
     }
     out.emplace(name, std::move(shape));
@@ -83,7 +87,9 @@ Json write_latest(Session& session, const Json& request) {
   return {{"ok", true}, {"path", *path}, {"outputs", outputs}};
 }
 
-double mb(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
+double mb(std::size_t bytes) {
+  return static_cast<double>(bytes) / 1e6;
+}
 
 Json tell_memory(Session& session, const Json&) {
   return {{"ok", true},
@@ -93,14 +99,17 @@ Json tell_memory(Session& session, const Json&) {
           {"weights_mb", mb(session.model().facts().weight_bytes)}};
 }
 
-Json say_bye(Session&, const Json&) { return {{"ok", true}, {"event", "bye"}}; }
+Json say_bye(Session&, const Json&) {
+  return {{"ok", true}, {"event", "bye"}};
+}
 
 struct Verb {
   const char* name;
   Json (*answer)(Session&, const Json&);
 };
 constexpr Verb kVerbs[] = {
-    {"load", load_inputs}, {"run", run_iterations}, {"outputs", write_latest}, {"memory", tell_memory}, {"quit", say_bye},
+    {"load", load_inputs},   {"run", run_iterations}, {"outputs", write_latest},
+    {"memory", tell_memory}, {"quit", say_bye},
 };
 
 Json answer_to(Session& session, const Json& request) {

@@ -16,18 +16,29 @@ struct PlanOptions : ModelOptions {
   std::string output;
 };
 
+bool is_plan(const std::string& path) {
+  try {
+    return inspect(path).format == "plan";
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::size_t size_of_file(const std::string& path) {
   std::error_code ignored;
   const auto size = std::filesystem::file_size(path, ignored);
   return ignored ? 0 : static_cast<std::size_t>(size);
 }
 
-// A folder that is missing is told before minutes of work.
-void check_folder(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  std::error_code ignored;
-  if (folder.empty() || std::filesystem::is_directory(folder, ignored)) return;
-  throw Error(ErrorCode::file, "the folder '" + folder.string() + "' does not exist", path);
+// A plan is no model file; that is said rather than what is wrong with it as one.
+Model compile_file(const PlanOptions& options) {
+  try {
+    return compile(options.model, compile_options(options));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::file || !is_plan(options.model)) throw;
+    throw Error(ErrorCode::usage, "'" + options.model + "' is a plan already", "intaglio compile",
+                "give the model file that it was made from");
+  }
 }
 
 Json report_json(const PlanOptions& options, const Model& model, double save_ms) {
@@ -58,20 +69,22 @@ Json report_json(const PlanOptions& options, const Model& model, double save_ms)
 void report_text(const PlanOptions& options, const Model& model, double save_ms) {
   const ModelFacts facts = model.facts();
   const Explanation explanation = model.explain();
-  print(fmt::format("{}: {} of {} (weights {})\n", options.output, megabytes(size_of_file(options.output)), options.model,
-                    megabytes(facts.weight_bytes)));
-  print(fmt::format("{} nodes became {} steps; {} fusions, {} near misses, {} fallbacks\n", facts.model_nodes, facts.steps, facts.fused,
-                    explanation.near_misses.size(), explanation.fallbacks.size()));
-  print(fmt::format("import {}, passes {}, packing {}, saving {}\n", milliseconds(facts.import_ms), milliseconds(facts.passes_ms),
-                    milliseconds(facts.lower_ms), milliseconds(save_ms)));
-  if (!explanation.near_misses.empty() || !explanation.fallbacks.empty()) print("'intaglio explain " + options.output + "' tells the reasons\n");
+  print(fmt::format("{}: {} of {} (weights {})\n", options.output, megabytes(size_of_file(options.output)),
+                    options.model, megabytes(facts.weight_bytes)));
+  print(fmt::format("{} nodes became {} steps; {} fusions, {} near misses, {} fallbacks\n", facts.model_nodes,
+                    facts.steps, facts.fused, explanation.near_misses.size(), explanation.fallbacks.size()));
+  print(fmt::format("import {}, passes {}, packing {}, saving {}\n", milliseconds(facts.import_ms),
+                    milliseconds(facts.passes_ms), milliseconds(facts.lower_ms), milliseconds(save_ms)));
+  if (!explanation.near_misses.empty() || !explanation.fallbacks.empty())
+    print("'intaglio explain " + options.output + "' tells the reasons\n");
 }
 
 void compile_to_plan(const PlanOptions& options) {
   require_model(options.model, "compile");
-  if (options.output.empty()) throw Error(ErrorCode::usage, "the plan has no name", "--output", "give it with -o model.plan");
-  check_folder(options.output);
-  const Model model = compile(options.model, compile_options(options));
+  if (options.output.empty())
+    throw Error(ErrorCode::usage, "the plan has no name", "--output", "give it with -o model.plan");
+  require_folder(options.output);
+  const Model model = compile_file(options);
   const auto start = std::chrono::steady_clock::now();
   model.save(options.output);
   const double save_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -85,7 +98,8 @@ Command add_compile(CLI::App& tool) {
   auto options = std::make_shared<PlanOptions>();
   CLI::App* parser = tool.add_subcommand("compile", "compile a model file to a plan");
   add_model(*parser, *options, "a .onnx or .pt2 file");
-  parser->add_option("-o,--output", options->output, "the plan file to write (as a whole or not at all)")->type_name("FILE");
+  parser->add_option("-o,--output", options->output, "the plan file to write (as a whole or not at all)")
+      ->type_name("FILE");
   add_compiling(*parser, *options);
   add_json(*parser, options->json);
   parser->footer(

@@ -33,16 +33,26 @@ Json report_json(const ExplainOptions& options, const Explained& told) {
   Json json = {{"schema", "intaglio.explain/1"}, {"model", options.model}, {"shapes", shapes_json(told)}};
   json["steps"] = Json::array();
   for (const ExplainedStep& step : e.steps) {
-    json["steps"].push_back({{"node", step.node}, {"origin", step.origin}, {"op", step.op}, {"kernel", step.kernel}, {"isa", step.isa},
-                             {"blocking", step.blocking}, {"epilogue", step.epilogue}, {"threads", step.threads},
-                             {"flops", bound ? Json(step.flops) : Json()}, {"bytes", bound ? Json(step.bytes) : Json()}});
+    json["steps"].push_back({{"node", step.node},
+                             {"origin", step.origin},
+                             {"op", step.op},
+                             {"kernel", step.kernel},
+                             {"isa", step.isa},
+                             {"blocking", step.blocking},
+                             {"epilogue", step.epilogue},
+                             {"threads", step.threads},
+                             {"flops", bound ? Json(step.flops) : Json()},
+                             {"bytes", bound ? Json(step.bytes) : Json()}});
   }
   json["fusions"] = Json::array();
-  for (const FiredFusion& fusion : e.fusions) json["fusions"].push_back({{"pattern", fusion.pattern}, {"node", fusion.node}});
+  for (const FiredFusion& fusion : e.fusions)
+    json["fusions"].push_back({{"pattern", fusion.pattern}, {"node", fusion.node}});
   json["near_misses"] = Json::array();
-  for (const NearMiss& miss : e.near_misses) json["near_misses"].push_back({{"pattern", miss.pattern}, {"node", miss.node}, {"reason", miss.reason}});
+  for (const NearMiss& miss : e.near_misses)
+    json["near_misses"].push_back({{"pattern", miss.pattern}, {"node", miss.node}, {"reason", miss.reason}});
   json["fallbacks"] = Json::array();
-  for (const Fallback& fallback : e.fallbacks) json["fallbacks"].push_back({{"node", fallback.node}, {"reason", fallback.reason}});
+  for (const Fallback& fallback : e.fallbacks)
+    json["fallbacks"].push_back({{"node", fallback.node}, {"reason", fallback.reason}});
   json["weight_bytes"] = e.weight_bytes;
   json["arena_bytes"] = bound ? Json(e.arena_bytes) : Json();
   json["arena_lower_bound_bytes"] = bound ? Json(e.arena_lower_bound_bytes) : Json();
@@ -64,7 +74,8 @@ std::string steps_text(const Explained& told) {
   std::vector<std::vector<std::string>> rows;
   for (const ExplainedStep& step : told.explanation.steps) {
     rows.push_back({std::to_string(rows.size()), step.op, step.kernel, step.isa, step.epilogue, step.blocking,
-                    told.shapes.empty() ? "" : count_text(step.flops), told.shapes.empty() ? "" : count_text(step.bytes), shortened(step.node, 48)});
+                    told.shapes.empty() ? "" : count_text(step.flops),
+                    told.shapes.empty() ? "" : count_text(step.bytes), shortened(step.node, 48)});
   }
   return table_text({">", "op", "kernel", "isa", "epilogue", "blocking", ">flops", ">bytes", "node"}, rows);
 }
@@ -73,21 +84,25 @@ void report_text(const Explained& told) {
   const Explanation& e = told.explanation;
   print(steps_text(told));
   print(fmt::format("\n{} steps, weights {}", e.steps.size(), megabytes(e.weight_bytes)));
-  if (!told.shapes.empty()) print(fmt::format(", arena {} (lower bound {})", megabytes(e.arena_bytes), megabytes(e.arena_lower_bound_bytes)));
+  if (!told.shapes.empty())
+    print(fmt::format(", arena {} (lower bound {})", megabytes(e.arena_bytes), megabytes(e.arena_lower_bound_bytes)));
   std::map<std::string, int> fired;
   for (const FiredFusion& fusion : e.fusions) ++fired[fusion.pattern];
   print(fmt::format("\n\nfusions: {}\n", e.fusions.size()));
   for (const auto& [pattern, count] : fired) print(fmt::format("  {:4} x {}\n", count, pattern));
   print(fmt::format("near misses: {}\n", e.near_misses.size()));
-  for (const NearMiss& miss : e.near_misses) print("  " + miss.pattern + " at " + miss.node + ": " + miss.reason + "\n");
+  for (const NearMiss& miss : e.near_misses)
+    print("  " + miss.pattern + " at " + miss.node + ": " + miss.reason + "\n");
   print(fmt::format("fallbacks: {}\n", e.fallbacks.size()));
   for (const Fallback& fallback : e.fallbacks) print("  " + fallback.node + ": " + fallback.reason + "\n");
 }
 
 bool wants_json(const ExplainOptions& options) {
-  if (options.format.empty() || options.format == "text" || options.format == "json") return options.json || options.format == "json";
+  if (options.format.empty() || options.format == "text" || options.format == "json")
+    return options.json || options.format == "json";
   const auto near = suggest(options.format, {"text", "json"});
-  throw Error(ErrorCode::usage, "unknown format '" + options.format + "'", "--format", near ? "did you mean '" + *near + "'?" : "legal: text, json");
+  throw Error(ErrorCode::usage, "unknown format '" + options.format + "'", "--format",
+              near ? "did you mean '" + *near + "'?" : "legal: text, json");
 }
 
 void run_explain(const ExplainOptions& options) {

@@ -19,7 +19,9 @@ std::vector<std::string> names_of(const std::vector<PortInfo>& ports) {
   return names;
 }
 
-std::string input_text(const std::string& name) { return "input '" + name + "'"; }
+std::string input_text(const std::string& name) {
+  return "input '" + name + "'";
+}
 
 void check_known(const std::vector<PortInfo>& ports, const std::string& name, const std::string& origin) {
   const auto names = names_of(ports);
@@ -39,10 +41,12 @@ std::string declared_text(const PortInfo& port) {
 
 void check_given(const PortInfo& port, const Shape& shape, const std::string& origin) {
   const auto bad = [&](const std::string& why) {
-    throw Error(ErrorCode::usage, input_text(port.name) + ": " + why, origin, "the model declares " + declared_text(port));
+    throw Error(ErrorCode::usage, input_text(port.name) + ": " + why, origin,
+                "the model declares " + declared_text(port));
   };
   if (shape.size() != port.dims.size()) {
-    bad("shape " + shape_text(shape) + " has rank " + std::to_string(shape.size()) + ", not " + std::to_string(port.dims.size()));
+    bad("shape " + shape_text(shape) + " has rank " + std::to_string(shape.size()) + ", not " +
+        std::to_string(port.dims.size()));
   }
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const DimInfo& dim = port.dims[i];
@@ -69,7 +73,8 @@ NamedShapes parse_shapes(const std::vector<std::string>& texts) {
       shape.push_back(parse_integer("--shape " + text, dims.substr(from, end - from), 0, INT64_MAX));
       from = end + 1;
     }
-    if (!out.emplace(name, shape).second) throw Error(ErrorCode::usage, input_text(name) + " has two shapes", "--shape");
+    if (!out.emplace(name, shape).second)
+      throw Error(ErrorCode::usage, input_text(name) + " has two shapes", "--shape");
   }
   return out;
 }
@@ -107,9 +112,11 @@ ResolvedShapes resolve_shapes(const std::vector<PortInfo>& ports, const NamedSha
                     "give --shape " + port.name + "=... (declared: " + declared_text(port) + ")");
       }
       if (dim.size < 0 && !symbols.contains(dim.symbol)) {
-        const std::int64_t value = std::clamp(i == 0 ? kDefaultFirst : kDefaultOther, dim.min, std::max(dim.min, dim.max));
+        const std::int64_t value =
+            std::clamp(i == 0 ? kDefaultFirst : kDefaultOther, dim.min, std::max(dim.min, dim.max));
         symbols.emplace(dim.symbol, value);
-        out.notes.push_back("dim '" + dim.symbol + "' of " + input_text(port.name) + " is taken as " + std::to_string(value) + " (--shape decides)");
+        out.notes.push_back("dim '" + dim.symbol + "' of " + input_text(port.name) + " is taken as " +
+                            std::to_string(value) + " (--shape decides)");
       }
       shape.push_back(dim.size >= 0 ? dim.size : symbols.at(dim.symbol));
     }
@@ -124,7 +131,8 @@ std::vector<Tensor> read_inputs(const std::vector<PortInfo>& ports, const NamedP
   for (const PortInfo& port : ports) {
     const auto found = paths.find(port.name);
     if (found == paths.end()) {
-      throw Error(ErrorCode::usage, "no file is given for it", input_text(port.name), "name a .npy file for each of the model's inputs, or for none");
+      throw Error(ErrorCode::usage, "no file is given for it", input_text(port.name),
+                  "name a .npy file for each of the model's inputs, or for none");
     }
     out.push_back(read_npy(found->second));
   }

@@ -1,4 +1,5 @@
-// Inputs of a run: from files, or seeded random ones of given or default shapes. Errors (usage) name the option and the input.
+// Inputs of a run: from files, or seeded random ones of given or default shapes. Errors (usage) name the option and the
+// input.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +25,14 @@ struct ResolvedShapes {
   std::vector<Shape> shapes;       // in the order of the ports
   std::vector<std::string> notes;  // which dims were chosen, for people
 };
-// The shapes of all inputs: `given` ones (rank and fixed dims checked), the same value for the same symbol elsewhere, and for
-// symbols that nothing decides 1 for a first dim and 128 for others, within the declared range. `origin` names the option.
+// The shapes of all inputs: `given` ones (rank and fixed dims checked), the same value for the same symbol elsewhere,
+// and for symbols that nothing decides 1 for a first dim and 128 for others, within the declared range. `origin` names
+// the option.
 ResolvedShapes resolve_shapes(const std::vector<PortInfo>& ports, const NamedShapes& given, const std::string& origin);
 
-// Equal for equal names and shapes on every machine: floats in [-1, 1); integers that index a table within it, others 0 to 9 (8
-// bits: the whole range); bools 0 or 1; ones where the name contains "mask", zeros where it contains "token_type".
+// Equal for equal names and shapes on every machine: floats in [-1, 1); integers that index a table within it, others 0
+// to 9 (8 bits: the whole range); bools 0 or 1; ones where the name contains "mask", zeros where it contains
+// "token_type".
 std::vector<Tensor> random_inputs(const std::vector<PortInfo>& ports, const std::vector<Shape>& shapes);
 
 // All inputs from .npy files; every port must be named. Throws Error (usage, file).

@@ -8,8 +8,12 @@
 namespace intaglio::cli {
 namespace {
 
-DimInfo fixed(std::int64_t size) { return {std::to_string(size), size, "", size, size}; }
-DimInfo symbol(const std::string& name, std::int64_t min = 0, std::int64_t max = INT64_MAX) { return {name, -1, name, min, max}; }
+DimInfo fixed(std::int64_t size) {
+  return {std::to_string(size), size, "", size, size};
+}
+DimInfo symbol(const std::string& name, std::int64_t min = 0, std::int64_t max = INT64_MAX) {
+  return {name, -1, name, min, max};
+}
 
 std::vector<PortInfo> bert() {
   return {{"input_ids", DType::i64, {symbol("batch"), symbol("seq")}, 30522},
@@ -75,7 +79,9 @@ TEST(RandomInputs, KeepWithinTheirTables) {
 }
 
 TEST(RandomInputs, AreTheSameEveryTimeAndDifferByName) {
-  const auto make = [](const std::string& name) { return random_inputs({{name, DType::f32, {fixed(64)}, 0}}, {{64}})[0]; };
+  const auto make = [](const std::string& name) {
+    return random_inputs({{name, DType::f32, {fixed(64)}, 0}}, {{64}})[0];
+  };
   const Tensor a = make("a"), again = make("a"), b = make("b");
   EXPECT_EQ(std::memcmp(a.data(), again.data(), a.byte_count()), 0);
   EXPECT_NE(std::memcmp(a.data(), b.data(), a.byte_count()), 0);

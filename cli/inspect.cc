@@ -51,10 +51,11 @@ std::string counts_text(const char* title, const char* counted, const std::map<s
 
 void report_text(const InspectOptions& options, const Inspection& found) {
   const bool plan = found.format == "plan";
-  print(fmt::format("{}: {} ({}{}{}), weights {}\n\n", options.model, found.format, found.version, found.producer.empty() ? "" : ", ",
-                    found.producer, megabytes(found.weight_bytes)));
+  print(fmt::format("{}: {} ({}{}{}), weights {}\n\n", options.model, found.format, found.version,
+                    found.producer.empty() ? "" : ", ", found.producer, megabytes(found.weight_bytes)));
   print(ports_text("input", found.inputs) + ports_text("output", found.outputs));
-  print(counts_text(plan ? "step" : "op", "count", found.ops) + counts_text(plan ? "weight layout" : "weight dtype", plan ? "bytes" : "parameters", found.dtypes));
+  print(counts_text(plan ? "step" : "op", "count", found.ops) +
+        counts_text(plan ? "weight layout" : "weight dtype", plan ? "bytes" : "parameters", found.dtypes));
   if (options.verify) print("all checksums are right\n");
   if (plan) return;
   print(found.unsupported.empty() ? "every op is supported\n" : "unsupported ops:\n");

@@ -17,27 +17,40 @@ void append(const Tensor& tensor, std::vector<double>& out) {
 
 void append_as_double(const NamedTensor& named, std::vector<double>& out) {
   switch (named.tensor.dtype()) {
-    case DType::f32: return append<float>(named.tensor, out);
-    case DType::f64: return append<double>(named.tensor, out);
-    case DType::i8: return append<std::int8_t>(named.tensor, out);
-    case DType::u8: return append<std::uint8_t>(named.tensor, out);
-    case DType::i32: return append<std::int32_t>(named.tensor, out);
-    case DType::i64: return append<std::int64_t>(named.tensor, out);
-    case DType::boolean: return append<bool>(named.tensor, out);
-    default: break;
+    case DType::f32:
+      return append<float>(named.tensor, out);
+    case DType::f64:
+      return append<double>(named.tensor, out);
+    case DType::i8:
+      return append<std::int8_t>(named.tensor, out);
+    case DType::u8:
+      return append<std::uint8_t>(named.tensor, out);
+    case DType::i32:
+      return append<std::int32_t>(named.tensor, out);
+    case DType::i64:
+      return append<std::int64_t>(named.tensor, out);
+    case DType::boolean:
+      return append<bool>(named.tensor, out);
+    default:
+      break;
   }
-  throw Error(ErrorCode::requirement, "outputs of dtype " + std::string(name_of(named.tensor.dtype())) + " cannot be compared", "output '" + named.name + "'");
+  throw Error(ErrorCode::requirement,
+              "outputs of dtype " + std::string(name_of(named.tensor.dtype())) + " cannot be compared",
+              "output '" + named.name + "'");
 }
 
 void check_alike(const NamedTensor& ours, const NamedTensor& theirs) {
   if (ours.tensor.shape() == theirs.tensor.shape() && ours.tensor.dtype() == theirs.tensor.dtype()) return;
   throw Error(ErrorCode::requirement,
-              "ours is " + std::string(name_of(ours.tensor.dtype())) + " " + shape_text(ours.tensor.shape()) + ", the peer's is " +
-                  std::string(name_of(theirs.tensor.dtype())) + " " + shape_text(theirs.tensor.shape()),
+              "ours is " + std::string(name_of(ours.tensor.dtype())) + " " + shape_text(ours.tensor.shape()) +
+                  ", the peer's is " + std::string(name_of(theirs.tensor.dtype())) + " " +
+                  shape_text(theirs.tensor.shape()),
               "output '" + ours.name + "'");
 }
 
-double ratio(double part, double whole) { return whole == 0 ? (part == 0 ? 0.0 : HUGE_VAL) : part / whole; }
+double ratio(double part, double whole) {
+  return whole == 0 ? (part == 0 ? 0.0 : HUGE_VAL) : part / whole;
+}
 
 }  // namespace
 
@@ -54,14 +67,16 @@ Latency summarise(std::vector<std::int64_t> nanoseconds) {
 }
 
 Json latency_json(const Latency& latency) {
-  return {{"min", latency.min}, {"p50", latency.p50}, {"p90", latency.p90}, {"p99", latency.p99}, {"mean", latency.mean}};
+  return {
+      {"min", latency.min}, {"p50", latency.p50}, {"p90", latency.p90}, {"p99", latency.p99}, {"mean", latency.mean}};
 }
 
 Difference compare(const std::vector<NamedTensor>& ours, const std::vector<NamedTensor>& theirs) {
   double worst = 0, off = 0, left2 = 0, right2 = 0, product = 0;
   for (const NamedTensor& mine : ours) {
     const auto found = std::ranges::find(theirs, mine.name, &NamedTensor::name);
-    if (found == theirs.end()) throw Error(ErrorCode::requirement, "the peer has no such output", "output '" + mine.name + "'");
+    if (found == theirs.end())
+      throw Error(ErrorCode::requirement, "the peer has no such output", "output '" + mine.name + "'");
     check_alike(mine, *found);
     std::vector<double> left, right;
     append_as_double(mine, left);
@@ -75,7 +90,8 @@ Difference compare(const std::vector<NamedTensor>& ours, const std::vector<Named
       product += left[i] * right[i];
     }
   }
-  return {worst, ratio(std::sqrt(off), std::sqrt(right2)), left2 == 0 && right2 == 0 ? 1 : ratio(product, std::sqrt(left2 * right2))};
+  return {worst, ratio(std::sqrt(off), std::sqrt(right2)),
+          left2 == 0 && right2 == 0 ? 1 : ratio(product, std::sqrt(left2 * right2))};
 }
 
 }  // namespace intaglio::cli

@@ -18,8 +18,8 @@ Json latency_json(const Latency& latency);
 struct Difference {
   double max_abs = 0, rel_l2 = 0, cosine = 1;
 };
-// Over all elements of all outputs, in double. Throws Error (requirement) if their number, shapes or dtypes differ, or for dtypes
-// other than f32, f64 and integers.
+// Over all elements of all outputs, in double. Throws Error (requirement) if their number, shapes or dtypes differ, or
+// for dtypes other than f32, f64 and integers.
 Difference compare(const std::vector<NamedTensor>& ours, const std::vector<NamedTensor>& theirs);
 
 }  // namespace intaglio::cli

@@ -27,7 +27,8 @@ TEST(Latency, PercentilesOfAHundredValues) {
 
 TEST(Latency, OneValueIsAllOfThem) {
   const Latency latency = summarise({2500000});
-  for (const double value : {latency.min, latency.p50, latency.p90, latency.p99, latency.mean}) EXPECT_DOUBLE_EQ(value, 2.5);
+  for (const double value : {latency.min, latency.p50, latency.p90, latency.p99, latency.mean})
+    EXPECT_DOUBLE_EQ(value, 2.5);
 }
 
 TEST(Difference, EqualOutputsDifferByNothing) {

@@ -1,3 +1,5 @@
 #include "cli/tool.h"
 
-int main(int argc, char** argv) { return intaglio::cli::run_tool(argc, argv); }
+int main(int argc, char** argv) {
+  return intaglio::cli::run_tool(argc, argv);
+}

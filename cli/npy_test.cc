@@ -75,10 +75,14 @@ TEST_F(Npy, ReadsWhatTheSpecificationSays) {
 }
 
 TEST_F(Npy, ReadsScalarsEmptyArraysAndVectors) {
-  EXPECT_EQ(read_npy(put(file("{'descr': '<f4', 'fortran_order': False, 'shape': (), }\n", raw({7})))).shape(), Shape{});
-  EXPECT_EQ(read_npy(put(file("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 5), }\n", ""))).shape(), (Shape{0, 5}));
-  EXPECT_EQ(read_npy(put(file("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }\n", "\1" + std::string(1, '\0')))).dtype(),
-            DType::boolean);
+  EXPECT_EQ(read_npy(put(file("{'descr': '<f4', 'fortran_order': False, 'shape': (), }\n", raw({7})))).shape(),
+            Shape{});
+  EXPECT_EQ(read_npy(put(file("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 5), }\n", ""))).shape(),
+            (Shape{0, 5}));
+  EXPECT_EQ(
+      read_npy(put(file("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }\n", "\1" + std::string(1, '\0'))))
+          .dtype(),
+      DType::boolean);
 }
 
 TEST_F(Npy, RefusesWhatItCannotRead) {
@@ -93,14 +97,17 @@ TEST_F(Npy, RefusesWhatItCannotRead) {
   refused(file("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }\n", six), "shape");
   refused(file("{'descr': '<f4', 'fortran_order': False, 'shape': (2, x), }\n", six), "shape");
   refused(file("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }\n", six), "shape");
-  refused(file("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904), }\n", six), "shorter");
+  refused(
+      file("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904), }\n", six),
+      "shorter");
   refused(file("{'descr': '<f4', 'fortran_order': False, }\n", six), "'shape'");
   refused(file("{}", six), "'descr'");
   refused(file("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", six, 3), "version 3");
 }
 
 TEST_F(Npy, EveryTruncationIsRefused) {
-  const std::string whole = file("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", raw({1, 2, 3, 4, 5, 6}));
+  const std::string whole =
+      file("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", raw({1, 2, 3, 4, 5, 6}));
   for (std::size_t length = 0; length < whole.size(); ++length) {
     const std::string path = put(whole.substr(0, length));
     EXPECT_THROW(read_npy(path), Error) << length;
@@ -128,8 +135,8 @@ TEST_F(Npy, WritesTheBytesThatNumPyWrites) {
 }
 
 TEST_F(Npy, RoundTripsEveryDType) {
-  for (const DType dtype : {DType::f32, DType::f64, DType::f16, DType::i8, DType::u8, DType::i16, DType::u16, DType::i32,
-                            DType::u32, DType::i64, DType::u64, DType::boolean}) {
+  for (const DType dtype : {DType::f32, DType::f64, DType::f16, DType::i8, DType::u8, DType::i16, DType::u16,
+                            DType::i32, DType::u32, DType::i64, DType::u64, DType::boolean}) {
     const Tensor zeros = Tensor::zeros(dtype, {3, 0, 2});
     write_outputs(at("a.npy"), {{"y", zeros}});
     EXPECT_EQ(read_npy(at("a.npy")).dtype(), dtype);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
 
 #include "cli/npy.h"
@@ -34,7 +35,8 @@ DType parse_arithmetic(const std::string& text) {
   const auto dtype = parse_dtype(text);
   if (!dtype) throw Error(ErrorCode::usage, "unknown dtype '" + text + "'", "--dtype", "only f32 exists so far");
   if (*dtype != DType::f32) {
-    throw Error(ErrorCode::usage, "only f32 arithmetic exists so far, not " + text, "--dtype", "leave --dtype out, or give f32");
+    throw Error(ErrorCode::usage, "only f32 arithmetic exists so far, not " + text, "--dtype",
+                "leave --dtype out, or give f32");
   }
   return *dtype;
 }
@@ -46,7 +48,8 @@ void add_model(CLI::App& parser, ModelOptions& options, const std::string& what)
 }
 
 void add_compiling(CLI::App& parser, ModelOptions& options) {
-  parser.add_option("--threads", options.threads, "threads of a run (default: what machine and cgroup allow)")->type_name("N");
+  parser.add_option("--threads", options.threads, "threads of a run (default: what machine and cgroup allow)")
+      ->type_name("N");
   parser.add_option("--dtype", options.dtype, "of floating-point arithmetic: f32")->type_name("TYPE");
   parser.add_option("--require", options.require, "exit 5 unless it holds: fused, no-fallback")
       ->allow_extra_args(false)
@@ -54,7 +57,9 @@ void add_compiling(CLI::App& parser, ModelOptions& options) {
   parser.add_option("--disable-pass", options.disabled_passes, "leave passes out (unknown names list all)")
       ->allow_extra_args(false)
       ->type_name("LIST");
-  parser.add_option("--fix", options.fixed, "make an input a constant of the model")->allow_extra_args(false)->type_name("NAME=FILE.npy");
+  parser.add_option("--fix", options.fixed, "make an input a constant of the model")
+      ->allow_extra_args(false)
+      ->type_name("NAME=FILE.npy");
 }
 
 void add_shapes(CLI::App& parser, ModelOptions& options) {
@@ -69,7 +74,9 @@ void add_inputs(CLI::App& parser, ModelOptions& options) {
       ->type_name("NAME=FILE.npy");
 }
 
-void add_json(CLI::App& parser, bool& json) { parser.add_flag("--json", json, "report as JSON on stdout"); }
+void add_json(CLI::App& parser, bool& json) {
+  parser.add_flag("--json", json, "report as JSON on stdout");
+}
 
 std::vector<std::string> split_lists(const std::vector<std::string>& texts) {
   std::vector<std::string> out;
@@ -87,7 +94,8 @@ std::int64_t parse_integer(const std::string& option, const std::string& text, s
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    throw Error(ErrorCode::usage, "'" + text + "' is not a number from " + std::to_string(least) + " to " + std::to_string(most), option);
+    throw Error(ErrorCode::usage,
+                "'" + text + "' is not a number from " + std::to_string(least) + " to " + std::to_string(most), option);
   }
   return value;
 }
@@ -96,7 +104,8 @@ int parse_threads(const std::string& text) {
   return text.empty() ? 0 : static_cast<int>(parse_integer("--threads", text, 1, kMostThreads));
 }
 
-std::pair<std::string, std::string> parse_assignment(const std::string& option, const std::string& text, const std::string& what) {
+std::pair<std::string, std::string> parse_assignment(const std::string& option, const std::string& text,
+                                                     const std::string& what) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
     throw Error(ErrorCode::usage, "'" + text + "' is not of the form " + what, option);
@@ -125,14 +134,24 @@ CompileOptions compile_options(const ModelOptions& options) {
 Model open_model(const ModelOptions& options) {
   Model model = open(options.model, compile_options(options));
   if (model.facts().from_plan && !(options.disabled_passes.empty() && options.fixed.empty())) {
-    throw Error(ErrorCode::usage, "'" + options.model + "' is a plan, whose passes and inputs were decided when it was compiled",
+    throw Error(ErrorCode::usage,
+                "'" + options.model + "' is a plan, whose passes and inputs were decided when it was compiled",
                 options.fixed.empty() ? "--disable-pass" : "--fix", "give the option to 'intaglio compile'");
   }
   return model;
 }
 
 void require_model(const std::string& model, const std::string& command) {
-  if (model.empty()) throw Error(ErrorCode::usage, "the MODEL argument is missing", "intaglio " + command, "see intaglio " + command + " --help");
+  if (model.empty())
+    throw Error(ErrorCode::usage, "the MODEL argument is missing", "intaglio " + command,
+                "see intaglio " + command + " --help");
+}
+
+void require_folder(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code ignored;
+  if (folder.empty() || std::filesystem::is_directory(folder, ignored)) return;
+  throw Error(ErrorCode::file, "the folder '" + folder.string() + "' does not exist", path);
 }
 
 }  // namespace intaglio::cli

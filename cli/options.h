@@ -1,5 +1,5 @@
-// The options that several commands share, and how their texts are read. Every function here throws Error (usage) that names the
-// option it is about.
+// The options that several commands share, and how their texts are read. Every function here throws Error (usage) that
+// names the option it is about.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -27,14 +27,15 @@ Command add_inspect(CLI::App& tool);
 Command add_explain(CLI::App& tool);
 Command add_doctor(CLI::App& tool);
 
-// Texts as given. Numbers and lists are read by the functions below, not by the parser: its messages would not name causes.
+// Texts as given. Numbers and lists are read by the functions below, not by the parser: its messages would not name
+// causes.
 struct ModelOptions {
   std::string model;
-  std::vector<std::string> inputs;          // name=file.npy
-  std::vector<std::string> shapes;          // name=1x128
-  std::vector<std::string> require;         // lists
+  std::vector<std::string> inputs;           // name=file.npy
+  std::vector<std::string> shapes;           // name=1x128
+  std::vector<std::string> require;          // lists
   std::vector<std::string> disabled_passes;  // lists
-  std::vector<std::string> fixed;           // name=file.npy
+  std::vector<std::string> fixed;            // name=file.npy
   std::string threads;
   std::string dtype = "f32";
   bool json = false;
@@ -54,7 +55,8 @@ std::int64_t parse_integer(const std::string& option, const std::string& text, s
 // 1 to 1024 threads; 0 for an empty text: as many as the machine allows.
 int parse_threads(const std::string& text);
 // "name=value"; `what` describes the value.
-std::pair<std::string, std::string> parse_assignment(const std::string& option, const std::string& text, const std::string& what);
+std::pair<std::string, std::string> parse_assignment(const std::string& option, const std::string& text,
+                                                     const std::string& what);
 
 // The library's options for these, with a progress report on stderr. Reads the files of --fix.
 CompileOptions compile_options(const ModelOptions& options);
@@ -64,5 +66,8 @@ Model open_model(const ModelOptions& options);
 
 // Throws Error (usage) for a missing MODEL argument.
 void require_model(const std::string& model, const std::string& command);
+
+// Throws Error (file) if the folder of a file to be written does not exist: said before the work, not after it.
+void require_folder(const std::string& path);
 
 }  // namespace intaglio::cli

@@ -33,7 +33,8 @@ fs::path find_peers_script() {
     const fs::path script = folder / "bench" / "peers.py";
     if (fs::is_regular_file(script, ignored)) return script;
   }
-  throw Error(ErrorCode::file, "the script that runs the peers is neither installed nor in a source tree around the tool", "peers.py",
+  throw Error(ErrorCode::file,
+              "the script that runs the peers is neither installed nor in a source tree around the tool", "peers.py",
               "run the tool of a build folder inside the source tree, or install it");
 }
 
@@ -69,7 +70,8 @@ const std::vector<std::string>& peer_engines() {
 // A constructor of its own, so that the destructor cleans up after the one below.
 Peer::Peer(const std::string& engine) : engine_(engine), python_(python()) {
   std::string name = (fs::temp_directory_path() / "intaglio-peer-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw Error(ErrorCode::file, std::string("cannot make a folder: ") + std::strerror(errno), name);
+  if (::mkdtemp(name.data()) == nullptr)
+    throw Error(ErrorCode::file, std::string("cannot make a folder: ") + std::strerror(errno), name);
   folder_ = name;
 }
 
@@ -107,7 +109,8 @@ void Peer::start(std::vector<std::string> command, int threads) {
   ::posix_spawn_file_actions_adddup2(&actions, answers[1], STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   std::vector<std::string> environment = environment_of(threads);
-  const int failed = ::posix_spawnp(&process_, command[0].c_str(), &actions, nullptr, pointers(command).data(), pointers(environment).data());
+  const int failed = ::posix_spawnp(&process_, command[0].c_str(), &actions, nullptr, pointers(command).data(),
+                                    pointers(environment).data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(requests[0]);
   ::close(answers[1]);
@@ -133,11 +136,13 @@ Json Peer::answer() {
   Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) {
     const std::string reason = log_text();
-    throw Error(ErrorCode::usage, "the peer ended" + (reason.empty() ? std::string() : ": " + reason), "--against " + engine_,
+    throw Error(ErrorCode::usage, "the peer ended" + (reason.empty() ? std::string() : ": " + reason),
+                "--against " + engine_,
                 std::string("set ") + kPythonVariable + " to a Python that has numpy and " + engine_);
   }
   if (json.value("ok", false)) return json;
-  throw Error(ErrorCode::usage, "the peer refused: " + json.value("error", Json::object()).value("message", ""), "--against " + engine_);
+  throw Error(ErrorCode::usage, "the peer refused: " + json.value("error", Json::object()).value("message", ""),
+              "--against " + engine_);
 }
 
 Json Peer::request(const Json& request) {

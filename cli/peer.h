@@ -16,8 +16,8 @@ const std::vector<std::string>& peer_engines();
 
 class Peer {
  public:
-  // Starts the engine by the Python of INTAGLIO_PYTHON (python3 if that is not set). Throws Error (usage) without Python or the
-  // engine's package, Error (file) without peers.py.
+  // Starts the engine by the Python of INTAGLIO_PYTHON (python3 if that is not set). Throws Error (usage) without
+  // Python or the engine's package, Error (file) without peers.py.
   Peer(const std::string& engine, const std::string& model, int threads);
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;

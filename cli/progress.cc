@@ -16,7 +16,9 @@ constexpr double kRedrawSeconds = 0.1;
 constexpr double kLineSeconds = 10;
 constexpr int kBarWidth = 30;
 
-double seconds(std::chrono::steady_clock::duration time) { return std::chrono::duration<double>(time).count(); }
+double seconds(std::chrono::steady_clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
 
 }  // namespace
 
@@ -26,7 +28,11 @@ std::string duration_text(double seconds) {
 }
 
 Progress::Progress(std::string what)
-    : what_(std::move(what)), terminal_(::isatty(STDERR_FILENO) != 0), start_(Clock::now()), stage_start_(start_), last_(start_) {}
+    : what_(std::move(what)),
+      terminal_(::isatty(STDERR_FILENO) != 0),
+      start_(Clock::now()),
+      stage_start_(start_),
+      last_(start_) {}
 
 Progress::~Progress() {
   if (drawn_) std::fputs("\r\033[K", stderr);

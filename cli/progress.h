@@ -7,8 +7,8 @@
 
 namespace intaglio::cli {
 
-// On a terminal: a bar with the time that is left, drawn over itself and wiped away by the destructor. Elsewhere: a line every
-// 10 seconds. Nothing for work that is done within half a second. Not for several threads at once.
+// On a terminal: a bar with the time that is left, drawn over itself and wiped away by the destructor. Elsewhere: a
+// line every 10 seconds. Nothing for work that is done within half a second. Not for several threads at once.
 class Progress {
  public:
   explicit Progress(std::string what);

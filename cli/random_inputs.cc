@@ -22,7 +22,9 @@ class Random {
     return z ^ (z >> 31);
   }
   // In [-1, 1), with 24 bits.
-  float real() { return static_cast<float>(static_cast<std::int64_t>(bits() >> 39) - (1 << 24)) / static_cast<float>(1 << 24); }
+  float real() {
+    return static_cast<float>(static_cast<std::int64_t>(bits() >> 39) - (1 << 24)) / static_cast<float>(1 << 24);
+  }
   std::uint64_t below(std::uint64_t limit) { return bits() % limit; }
 
  private:
@@ -58,29 +60,48 @@ constexpr std::uint16_t kBfloatOne = 0x3f80;
 void fill_random(const Tensor& tensor, Random& random, std::uint64_t limit, bool narrow_is_whole) {
   const std::uint64_t narrow = narrow_is_whole ? 256 : limit;
   switch (tensor.dtype()) {
-    case DType::f32: return fill<float>(tensor, [&] { return random.real(); });
-    case DType::f64: return fill<double>(tensor, [&] { return static_cast<double>(random.real()); });
-    case DType::f16: return fill<std::uint16_t>(tensor, [&] { return to_f16(random.real()); });
-    case DType::bf16: return fill<std::uint16_t>(tensor, [&] { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(random.real()) >> 16); });
-    case DType::i8: return fill_integers<std::int8_t>(tensor, random, narrow);
-    case DType::u8: return fill_integers<std::uint8_t>(tensor, random, narrow);
-    case DType::i16: return fill_integers<std::int16_t>(tensor, random, limit);
-    case DType::u16: return fill_integers<std::uint16_t>(tensor, random, limit);
-    case DType::i32: return fill_integers<std::int32_t>(tensor, random, limit);
-    case DType::u32: return fill_integers<std::uint32_t>(tensor, random, limit);
-    case DType::i64: return fill_integers<std::int64_t>(tensor, random, limit);
-    case DType::u64: return fill_integers<std::uint64_t>(tensor, random, limit);
-    case DType::boolean: return fill_integers<std::uint8_t>(tensor, random, 2);
+    case DType::f32:
+      return fill<float>(tensor, [&] { return random.real(); });
+    case DType::f64:
+      return fill<double>(tensor, [&] { return static_cast<double>(random.real()); });
+    case DType::f16:
+      return fill<std::uint16_t>(tensor, [&] { return to_f16(random.real()); });
+    case DType::bf16:
+      return fill<std::uint16_t>(
+          tensor, [&] { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(random.real()) >> 16); });
+    case DType::i8:
+      return fill_integers<std::int8_t>(tensor, random, narrow);
+    case DType::u8:
+      return fill_integers<std::uint8_t>(tensor, random, narrow);
+    case DType::i16:
+      return fill_integers<std::int16_t>(tensor, random, limit);
+    case DType::u16:
+      return fill_integers<std::uint16_t>(tensor, random, limit);
+    case DType::i32:
+      return fill_integers<std::int32_t>(tensor, random, limit);
+    case DType::u32:
+      return fill_integers<std::uint32_t>(tensor, random, limit);
+    case DType::i64:
+      return fill_integers<std::int64_t>(tensor, random, limit);
+    case DType::u64:
+      return fill_integers<std::uint64_t>(tensor, random, limit);
+    case DType::boolean:
+      return fill_integers<std::uint8_t>(tensor, random, 2);
   }
 }
 
 void fill_ones(const Tensor& tensor) {
   switch (tensor.dtype()) {
-    case DType::f32: return fill<float>(tensor, [] { return 1.0f; });
-    case DType::f64: return fill<double>(tensor, [] { return 1.0; });
-    case DType::f16: return fill<std::uint16_t>(tensor, [] { return kHalfOne; });
-    case DType::bf16: return fill<std::uint16_t>(tensor, [] { return kBfloatOne; });
-    default: break;
+    case DType::f32:
+      return fill<float>(tensor, [] { return 1.0f; });
+    case DType::f64:
+      return fill<double>(tensor, [] { return 1.0; });
+    case DType::f16:
+      return fill<std::uint16_t>(tensor, [] { return kHalfOne; });
+    case DType::bf16:
+      return fill<std::uint16_t>(tensor, [] { return kBfloatOne; });
+    default:
+      break;
   }
   // Little endian integers: the lowest byte of each is 1.
   auto* bytes = static_cast<std::uint8_t*>(tensor.data());
@@ -92,7 +113,8 @@ Tensor random_input(const PortInfo& port, const Shape& shape) {
   try {
     tensor = Tensor::zeros(port.dtype, shape);
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::usage, "there is no memory for an input of shape " + shape_text(shape), "input '" + port.name + "'");
+    throw Error(ErrorCode::usage, "there is no memory for an input of shape " + shape_text(shape),
+                "input '" + port.name + "'");
   }
   Random random(port.name);
   if (port.name.find("mask") != std::string::npos) {

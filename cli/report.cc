@@ -15,7 +15,8 @@ namespace {
 
 // A dim's text as a number if it is one.
 Json dim_json(const std::string& text) {
-  if (!text.empty() && text.size() < 19 && text.find_first_not_of("0123456789") == std::string::npos) return std::stoll(text);
+  if (!text.empty() && text.size() < 19 && text.find_first_not_of("0123456789") == std::string::npos)
+    return std::stoll(text);
   return text;
 }
 
@@ -27,14 +28,21 @@ void print(const std::string& text) {
   }
 }
 
-void print_json(const Json& json) { print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"); }
+void print_json(const Json& json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
 
-std::string one_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string one_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
-void note(const std::string& text) { std::fprintf(stderr, "note: %s\n", text.c_str()); }
+void note(const std::string& text) {
+  std::fprintf(stderr, "note: %s\n", text.c_str());
+}
 
 void print_error(const Error& error) noexcept {
-  std::fprintf(stderr, "error: %s%s%s\n", error.origin().c_str(), error.origin().empty() ? "" : ": ", error.message().c_str());
+  std::fprintf(stderr, "error: %s%s%s\n", error.origin().c_str(), error.origin().empty() ? "" : ": ",
+               error.message().c_str());
   if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", error.hint().c_str());
 }
 
@@ -88,7 +96,9 @@ std::string table_text(const std::vector<std::string>& headings, const std::vect
   return out;
 }
 
-std::string megabytes(std::size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
+std::string megabytes(std::size_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
 
 std::string milliseconds(double ms) {
   if (ms < 1) return fmt::format("{:.1f} us", ms * 1e3);

@@ -20,7 +20,9 @@ struct RunOptions : ModelOptions {
 };
 
 void check_output_name(const std::string& path) {
-  if (path.empty() || path.ends_with(".npz") || path.ends_with(".npy")) return;
+  if (path.empty()) return;
+  require_folder(path);
+  if (path.ends_with(".npz") || path.ends_with(".npy")) return;
   throw Error(ErrorCode::usage, "'" + path + "' ends neither in .npz nor in .npy", "--output");
 }
 
@@ -35,18 +37,29 @@ std::string range_of(const Tensor& tensor) {
 
 std::string range_text(const Tensor& tensor) {
   switch (tensor.dtype()) {
-    case DType::f32: return range_of<float>(tensor);
-    case DType::f64: return range_of<double>(tensor);
-    case DType::i32: return range_of<std::int32_t>(tensor);
-    case DType::i64: return range_of<std::int64_t>(tensor);
-    default: return "";
+    case DType::f32:
+      return range_of<float>(tensor);
+    case DType::f64:
+      return range_of<double>(tensor);
+    case DType::i32:
+      return range_of<std::int32_t>(tensor);
+    case DType::i64:
+      return range_of<std::int64_t>(tensor);
+    default:
+      return "";
   }
 }
 
 Json report_json(const RunOptions& options, const Session& session, bool random, double run_ms) {
   const ModelFacts facts = session.model().facts();
-  Json json = {{"schema", "intaglio.run/1"}, {"model", options.model},          {"from_plan", facts.from_plan}, {"dtype", options.dtype},
-               {"threads", session.model().threads()}, {"compile_ms", facts.compile_ms}, {"load_ms", facts.load_ms}, {"run_ms", run_ms}};
+  Json json = {{"schema", "intaglio.run/1"},
+               {"model", options.model},
+               {"from_plan", facts.from_plan},
+               {"dtype", options.dtype},
+               {"threads", session.model().threads()},
+               {"compile_ms", facts.compile_ms},
+               {"load_ms", facts.load_ms},
+               {"run_ms", run_ms}};
   json["inputs"] = Json::array();
   for (std::size_t i = 0; i < session.inputs().size(); ++i) {
     json["inputs"].push_back(tensor_json(session.model().inputs()[i].name, session.inputs()[i]));
@@ -67,10 +80,12 @@ void report_text(const RunOptions& options, const Session& session, double run_m
   const ModelFacts facts = session.model().facts();
   std::vector<std::vector<std::string>> rows;
   for (const NamedTensor& named : session.outputs()) {
-    rows.push_back({named.name, std::string(name_of(named.tensor.dtype())), shape_text(named.tensor.shape()), range_text(named.tensor)});
+    rows.push_back({named.name, std::string(name_of(named.tensor.dtype())), shape_text(named.tensor.shape()),
+                    range_text(named.tensor)});
   }
   print(table_text({"output", "dtype", "shape", "values"}, rows));
-  const std::string ready = facts.from_plan ? "loaded in " + milliseconds(facts.load_ms) : "compiled in " + milliseconds(facts.compile_ms);
+  const std::string ready =
+      facts.from_plan ? "loaded in " + milliseconds(facts.load_ms) : "compiled in " + milliseconds(facts.compile_ms);
   print(fmt::format("{}, first run in {} with {} thread{}\n", ready, milliseconds(run_ms), session.model().threads(),
                     session.model().threads() == 1 ? "" : "s"));
   if (!options.output.empty()) print("outputs written to " + options.output + "\n");
@@ -82,7 +97,8 @@ void run(const RunOptions& options) {
   const NamedPaths paths = parse_inputs(options.inputs);
   const NamedShapes shapes = parse_shapes(options.shapes);
   const bool random = paths.empty();
-  if (!random && !shapes.empty()) throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  if (!random && !shapes.empty())
+    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
   Session session(open_model(options));
   if (random) {
     const ResolvedShapes resolved = resolve_shapes(session.model().inputs(), shapes, "--shape");
@@ -105,7 +121,8 @@ Command add_run(CLI::App& tool) {
   add_model(*parser, *options, "a .onnx or .pt2 file, or a plan");
   add_inputs(*parser, *options);
   add_shapes(*parser, *options);
-  parser->add_option("-o,--output", options->output, "where outputs go: .npz, or .npy for one output")->type_name("FILE");
+  parser->add_option("-o,--output", options->output, "where outputs go: .npz, or .npy for one output")
+      ->type_name("FILE");
   add_compiling(*parser, *options);
   add_json(*parser, options->json);
   parser->footer(

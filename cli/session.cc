@@ -13,7 +13,8 @@ void Session::set_inputs(std::vector<Tensor> inputs) {
   for (std::size_t i = 0; i < ports.size(); ++i) {
     if (inputs[i].dtype() != ports[i].dtype) {
       throw Error(ErrorCode::usage,
-                  "its dtype is " + std::string(name_of(inputs[i].dtype())) + ", the model wants " + std::string(name_of(ports[i].dtype)),
+                  "its dtype is " + std::string(name_of(inputs[i].dtype())) + ", the model wants " +
+                      std::string(name_of(ports[i].dtype)),
                   "input '" + ports[i].name + "'");
     }
     shapes.push_back(inputs[i].shape());

@@ -19,7 +19,8 @@ class Session {
   // unsupported), the inputs before stay.
   void set_inputs(std::vector<Tensor> inputs);
 
-  // Runs once and returns the nanoseconds from before the call to after its outputs are complete. Allocates nothing. Throws Error.
+  // Runs once and returns the nanoseconds from before the call to after its outputs are complete. Allocates nothing.
+  // Throws Error.
   std::int64_t run();
   // Those of the latest run.
   const std::vector<NamedTensor>& outputs() const { return outputs_; }

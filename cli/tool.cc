@@ -15,7 +15,9 @@ namespace {
 
 constexpr Command (*kCommands[])(CLI::App&) = {add_run, add_compile, add_bench, add_inspect, add_explain, add_doctor};
 
-std::string question(const std::optional<std::string>& near) { return near ? "did you mean " + *near + "? " : ""; }
+std::string question(const std::optional<std::string>& near) {
+  return near ? "did you mean " + *near + "? " : "";
+}
 
 std::vector<std::string> option_names(const CLI::App& parser) {
   std::vector<std::string> names;
@@ -29,7 +31,8 @@ std::vector<std::string> option_names(const CLI::App& parser) {
   const std::string help = "see " + called + " --help";
   if (word.size() > 1 && word[0] == '-') {
     const std::string name = word.substr(0, word.find('='));
-    throw Error(ErrorCode::usage, "unknown option " + name, called, question(suggest(name, option_names(parser))) + help);
+    throw Error(ErrorCode::usage, "unknown option " + name, called,
+                question(suggest(name, option_names(parser))) + help);
   }
   throw Error(ErrorCode::usage, "'" + word + "' is one argument too many", called, help);
 }
@@ -48,10 +51,12 @@ void check_command(const std::vector<Command>& commands, int argc, char** argv) 
   for (const Command& command : commands) names.push_back(command.parser->get_name());
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  if (argc < 2) throw Error(ErrorCode::usage, "no command is given", "intaglio", "one of " + list + "; see intaglio --help");
+  if (argc < 2)
+    throw Error(ErrorCode::usage, "no command is given", "intaglio", "one of " + list + "; see intaglio --help");
   const std::string first = argv[1];
   if (first.starts_with('-') || std::ranges::find(names, first) != names.end()) return;
-  throw Error(ErrorCode::usage, "unknown command '" + first + "'", "intaglio", question(suggest(first, names)) + "commands: " + list);
+  throw Error(ErrorCode::usage, "unknown command '" + first + "'", "intaglio",
+              question(suggest(first, names)) + "commands: " + list);
 }
 
 void run_command(int argc, char** argv) {

@@ -88,9 +88,11 @@ std::vector<ZipMember> read_zip(const std::string& path, const std::string& arch
     const std::uint64_t extra = name + in.get<std::uint16_t>(at + 28);
     const std::uint64_t comment = extra + in.get<std::uint16_t>(at + 30);
     const Place place = place_of(in, at, extra, comment);
-    if (in.get<std::uint16_t>(at + 10) != 0 || place.size != place.stored) in.bad("the archive is compressed (write it with numpy.savez)");
+    if (in.get<std::uint16_t>(at + 10) != 0 || place.size != place.stored)
+      in.bad("the archive is compressed (write it with numpy.savez)");
     in.part(place.local, kLocalBytes);  // so that the sums below cannot overflow
-    const std::uint64_t skip = kLocalBytes + in.get<std::uint16_t>(place.local + 26) + in.get<std::uint16_t>(place.local + 28);
+    const std::uint64_t skip =
+        kLocalBytes + in.get<std::uint16_t>(place.local + 26) + in.get<std::uint16_t>(place.local + 28);
     const std::string_view data = in.part(place.local + skip, place.size);
     if (crc32_of(data) != in.get<std::uint32_t>(at + 16)) in.bad("a member's checksum is wrong");
     out.push_back({std::string(in.part(name, extra - name)), std::string(data)});

@@ -14,11 +14,18 @@ constexpr std::uint16_t kDosDate = 0x21;
 
 template <class T>
 void put(std::string& out, T value) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) out += static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i) & 0xff);
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    out += static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i) & 0xff);
 }
-void put16(std::string& out, std::size_t value) { put(out, static_cast<std::uint16_t>(value)); }
-void put32(std::string& out, std::uint64_t value) { put(out, static_cast<std::uint32_t>(value)); }
-void put64(std::string& out, std::uint64_t value) { put(out, value); }
+void put16(std::string& out, std::size_t value) {
+  put(out, static_cast<std::uint16_t>(value));
+}
+void put32(std::string& out, std::uint64_t value) {
+  put(out, static_cast<std::uint32_t>(value));
+}
+void put64(std::string& out, std::uint64_t value) {
+  put(out, value);
+}
 
 // Sizes and offset always in the zip64 extra field: one form for all sizes.
 void put_common(std::string& out, std::uint32_t crc) {
