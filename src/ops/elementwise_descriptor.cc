@@ -60,6 +60,9 @@ Status check_instruction(const ElementwiseInstruction& instruction, std::size_t 
       return reject(fmt::format("source {} is value {}, which does not exist yet", i, source));
     }
   }
+  for (int i = facts.sources; i < 3; ++i) {
+    if (instruction.source[i] != -1) return reject(fmt::format("source {} must be -1", i));
+  }
   const auto type = [&](int i) { return values[static_cast<std::size_t>(instruction.source[i])]; };
   const int first = instruction.op == ElementwiseOp::where ? 1 : 0;
   if (first == 1 && type(0) != DType::boolean) return reject("the condition is not bool");

@@ -12,6 +12,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/shape.h"
+#include "threads/partition.h"
 
 namespace intaglio::ops {
 
@@ -77,16 +78,11 @@ class PreparedOp {
   virtual Facts facts() const = 0;
 };
 
-// The half-open range of `total` items that a worker owns when work comes in grains of `grain` items; contiguous,
-// balanced to within one grain, a pure function of its arguments.
-struct Range {
-  std::int64_t begin = 0, end = 0;
-};
+// The half-open range of `total` items that a worker owns when work comes in grains of `grain` items; see
+// threads/partition.h.
+using Range = threads::Span;
 constexpr Range share_of(std::int64_t total, std::int64_t grain, const Worker& worker) {
-  const std::int64_t grains = (total + grain - 1) / grain;
-  const std::int64_t low = grains * worker.index / worker.count * grain;
-  const std::int64_t high = grains * (worker.index + 1) / worker.count * grain;
-  return {low < total ? low : total, high < total ? high : total};
+  return threads::partition(total, grain, worker.index, worker.count);
 }
 
 }  // namespace intaglio::ops

@@ -1,6 +1,7 @@
 #include "plan/arena.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 
 #include "base/alloc.h"
@@ -10,6 +11,16 @@ namespace intaglio::plan {
 namespace {
 
 constexpr std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Can all buffers exist side by side in a signed 64-bit address space? If so, nothing below can overflow.
+bool adds_up(std::span<const Lifetime> lifetimes) {
+  std::size_t left = static_cast<std::size_t>(INT64_MAX);
+  for (const Lifetime& lifetime : lifetimes) {
+    if (lifetime.bytes > left || round_up(lifetime.bytes) > left) return false;
+    left -= round_up(lifetime.bytes);
+  }
+  return true;
+}
 
 bool overlap(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
 
@@ -36,6 +47,10 @@ std::size_t peak_of(std::span<const Lifetime> lifetimes) {
 ArenaLayout lay_out(std::span<const Lifetime> lifetimes) {
   ArenaLayout layout;
   layout.offsets.assign(lifetimes.size(), 0);
+  if (!adds_up(lifetimes)) {
+    layout.bytes = layout.peak_live = kUnlayable;
+    return layout;
+  }
   layout.peak_live = peak_of(lifetimes);
   std::vector<std::size_t> order(lifetimes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

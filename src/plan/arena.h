@@ -15,9 +15,11 @@ struct Lifetime {
   int last = 0;
 };
 
+inline constexpr std::size_t kUnlayable = SIZE_MAX;
+
 struct ArenaLayout {
   std::vector<std::size_t> offsets;  // one per lifetime, multiples of 64
-  std::size_t bytes = 0;             // the whole arena
+  std::size_t bytes = 0;             // the whole arena; kUnlayable if the sizes do not add up in 63 bits
   std::size_t peak_live = 0;         // the most bytes alive at one step: the lower bound for any layout
 };
 

@@ -173,10 +173,10 @@ class Binder {
     const ArenaLayout layout = lay_out(lifetimes);
     bound_->arena_bytes = layout.bytes;
     bound_->arena_lower_bound = layout.peak_live;
-    if (layout.bytes > options_.max_arena_bytes) {
-      return fail(ErrorCode::unsupported,
-                  "these shapes need " + std::to_string(layout.bytes) + " bytes of activation memory; the limit is " +
-                      std::to_string(options_.max_arena_bytes));
+    if (layout.bytes == kUnlayable || layout.bytes > options_.max_arena_bytes) {
+      const std::string need = layout.bytes == kUnlayable ? "more than 2^63" : std::to_string(layout.bytes);
+      return fail(ErrorCode::unsupported, "these shapes need " + need + " bytes of activation memory; the limit is " +
+                                              std::to_string(options_.max_arena_bytes));
     }
     for (std::size_t i = 0; i < owners.size(); ++i) bound_->locations[owners[i]].offset = layout.offsets[i];
     for (ValueId id = 0; id < plan_.values.size(); ++id) {

@@ -55,7 +55,7 @@ Result<const BoundPlan*> Context::prepare(std::span<const Shape> input_shapes) {
   for (auto position = bound_.begin(); position != bound_.end(); ++position) {
     if (!std::ranges::equal((*position)->input_shapes, input_shapes)) continue;
     bound_.splice(bound_.begin(), bound_, position);
-    return bound_.front().get();
+    return front();
   }
   INTAGLIO_TRY(auto bound, bind(*plan_, input_shapes, {options_.pool->size(), options_.max_arena_bytes}));
   INTAGLIO_CHECK(grow(*bound));
@@ -68,11 +68,17 @@ Result<const BoundPlan*> Context::find_or_bind(std::span<const InputView> inputs
   for (auto position = bound_.begin(); position != bound_.end(); ++position) {
     if (!same_shapes(**position, inputs)) continue;
     bound_.splice(bound_.begin(), bound_, position);
-    return bound_.front().get();
+    return front();
   }
   std::vector<Shape> shapes;
   for (const InputView& input : inputs) shapes.emplace_back(input.shape.begin(), input.shape.end());
   return prepare(shapes);
+}
+
+// Memory that an earlier failure to grow gave up is obtained again: a no-op otherwise.
+Result<const BoundPlan*> Context::front() {
+  INTAGLIO_CHECK(grow(*bound_.front()));
+  return bound_.front().get();
 }
 
 Status Context::grow(const BoundPlan& bound) {

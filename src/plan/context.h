@@ -54,6 +54,7 @@ class Context {
   struct Region;
   Result<const BoundPlan*> find_or_bind(std::span<const InputView> inputs);
   Status check(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs) const;
+  Result<const BoundPlan*> front();
   Status grow(const BoundPlan& bound);
   void resolve(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs);
 

@@ -3,7 +3,6 @@
 #include <xxhash.h>
 
 #include <cstring>
-#include <fstream>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -102,7 +101,9 @@ Status prepare_steps(Plan& plan, std::span<const ops::Candidate* const> candidat
     const std::string origin = "step '" + step.node + "'";
     const ops::Candidate* candidate = ops::find_candidate(step.candidate, candidates);
     if (candidate == nullptr) return fail(ErrorCode::file, "unknown candidate '" + step.candidate + "'", origin);
-    if (auto valid = step.descriptor->validate(); !valid) return fail(std::move(valid).error().at(origin));
+    if (auto valid = step.descriptor->validate(); !valid) {
+      return fail(ErrorCode::file, valid.error().message, origin, valid.error().hint);  // whatever it is to a compiler
+    }
     if (auto why = candidate->refuses(*step.descriptor, target)) {
       return fail(ErrorCode::file, step.candidate + " cannot run here: " + *why, origin, "recompile the model for this machine");
     }
@@ -179,10 +180,9 @@ Result<std::shared_ptr<const Plan>> load(const std::filesystem::path& path, std:
 }
 
 bool looks_like_plan(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  char magic[sizeof kMagic] = {};
-  in.read(magic, sizeof magic);
-  return in.gcount() == static_cast<std::streamsize>(sizeof magic) && std::memcmp(magic, kMagic, sizeof magic) == 0;
+  const auto file = MappedFile::open(path);  // refuses pipes, which a stream would wait for
+  if (!file || (*file)->bytes().size() < sizeof kMagic) return false;
+  return std::memcmp((*file)->bytes().data(), kMagic, sizeof kMagic) == 0;
 }
 
 }  // namespace intaglio::plan

@@ -9,13 +9,15 @@ constexpr std::size_t kSmallestRecord = 4;
 
 template <class A, class T, class F>
 void list(A& archive, std::vector<T>& items, F&& element) {
-  std::uint64_t size = items.size();
-  if constexpr (A::kReading) size = archive.count(kSmallestRecord);
-  else archive.io(size);
-  items.resize(static_cast<std::size_t>(size));
-  for (T& item : items) {
-    element(item);
-    if (!archive.ok()) return;
+  if constexpr (A::kReading) {
+    const std::size_t size = archive.count(kSmallestRecord);
+    items.clear();
+    // One by one: a count that the file does not honour must not reserve memory for records that never come.
+    for (std::size_t i = 0; i < size && archive.ok(); ++i) element(items.emplace_back());
+  } else {
+    std::uint64_t size = items.size();
+    archive.io(size);
+    for (T& item : items) element(item);
   }
 }
 

@@ -20,11 +20,15 @@ Status check_value(const Plan& plan, ValueId id) {
   for (DimId dim : value.shape) {
     if (dim >= plan.dims.size()) return fail(ErrorCode::file, "a dim refers outside the table", value_origin(plan, id));
   }
-  if (value.kind == ValueKind::input && value.source >= plan.inputs.size()) {
+  // Only the port's own value has the shape and dtype that a run checks against the caller's memory.
+  if (value.kind == ValueKind::input && (value.source >= plan.inputs.size() || plan.inputs[value.source].value != id)) {
     return fail(ErrorCode::file, "refers to an input that does not exist", value_origin(plan, id));
   }
-  if (value.kind == ValueKind::alias && value.source >= id) {
-    return fail(ErrorCode::file, "an alias must refer to an earlier value", value_origin(plan, id));
+  if (value.kind == ValueKind::alias) {
+    if (value.source >= id) return fail(ErrorCode::file, "an alias must refer to an earlier value", value_origin(plan, id));
+    if (value.dtype != plan.values[value.source].dtype) {
+      return fail(ErrorCode::file, "an alias cannot change the dtype", value_origin(plan, id));
+    }
   }
   if (value.kind != ValueKind::constant) return {};
   if (value.source >= plan.blobs.size()) {
@@ -37,7 +41,7 @@ Status check_value(const Plan& plan, ValueId id) {
     shape.push_back(*constant);
   }
   auto bytes = byte_count(shape, value.dtype);
-  if (!bytes) return fail(std::move(bytes).error());
+  if (!bytes) return fail(ErrorCode::file, bytes.error().message, value_origin(plan, id));
   if (*bytes > plan.blobs[value.source].bytes) {
     return fail(ErrorCode::file, "needs more bytes than its data has", value_origin(plan, id));
   }
@@ -47,13 +51,14 @@ Status check_value(const Plan& plan, ValueId id) {
 // Tracks which values exist when a step runs.
 class Definitions {
  public:
-  explicit Definitions(const Plan& plan) : plan_(plan), defined_(plan.values.size(), false) {
+  explicit Definitions(const Plan& plan) : plan_(plan), defined_(plan.values.size(), false), root_(plan.values.size()) {
     for (ValueId id = 0; id < plan.values.size(); ++id) {
-      const ValueKind kind = plan.values[id].kind;
-      defined_[id] = kind == ValueKind::input || kind == ValueKind::constant;
+      const PlanValue& value = plan.values[id];
+      defined_[id] = value.kind == ValueKind::input || value.kind == ValueKind::constant;
+      root_[id] = value.kind == ValueKind::alias ? root_[value.source] : id;
     }
   }
-  bool usable(ValueId id) const { return id < defined_.size() && defined_[root(id)]; }
+  bool usable(ValueId id) const { return id < defined_.size() && defined_[root_[id]]; }
   Status define(ValueId id, const std::string& origin) {
     if (id >= defined_.size() || plan_.values[id].kind != ValueKind::temporary || defined_[id]) {
       return fail(ErrorCode::file, "a step writes a value that it must not write", origin);
@@ -63,12 +68,9 @@ class Definitions {
   }
 
  private:
-  ValueId root(ValueId id) const {
-    while (plan_.values[id].kind == ValueKind::alias) id = plan_.values[id].source;
-    return id;
-  }
   const Plan& plan_;
   std::vector<bool> defined_;
+  std::vector<ValueId> root_;  // alias chains resolved; sources are earlier values (check_value)
 };
 
 Status check_steps(const Plan& plan, Definitions& defined) {
