@@ -1,6 +1,7 @@
 #include "cli/inputs.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "cli/npy.h"
@@ -53,6 +54,14 @@ void check_given(const PortInfo& port, const Shape& shape, const std::string& or
     if (dim.size < 0 || dim.size == shape[i]) continue;
     bad("dim " + std::to_string(i) + " is " + std::to_string(shape[i]) + ", not " + std::to_string(dim.size));
   }
+}
+
+// NumPy has no bfloat16: its bits travel as u2, in both directions.
+Tensor as_declared(Tensor read, DType declared) {
+  if (read.dtype() != DType::u16 || declared != DType::bf16) return read;
+  Tensor out = Tensor::zeros(DType::bf16, read.shape());
+  if (read.byte_count() != 0) std::memcpy(out.data(), read.data(), read.byte_count());
+  return out;
 }
 
 }  // namespace
@@ -134,7 +143,7 @@ std::vector<Tensor> read_inputs(const std::vector<PortInfo>& ports, const NamedP
       throw Error(ErrorCode::usage, "no file is given for it", input_text(port.name),
                   "name a .npy file for each of the model's inputs, or for none");
     }
-    out.push_back(read_npy(found->second));
+    out.push_back(as_declared(read_npy(found->second), port.dtype));
   }
   return out;
 }
