@@ -41,17 +41,18 @@ INTAGLIO_API std::vector<std::string> pass_names();
 
 // A dim as declared: a fixed size, or an expression over symbols.
 struct DimInfo {
-  std::string text;          // "128", "batch", "batch*seq"
-  std::int64_t size = -1;    // -1 if symbolic
-  std::string symbol;        // its name if the dim is one bare symbol
-  std::int64_t min = 0;      // of a bare symbol: its declared range
+  std::string text;        // "128", "batch", "batch*seq"
+  std::int64_t size = -1;  // -1 if symbolic
+  std::string symbol;      // its name if the dim is one bare symbol
+  std::int64_t min = 0;    // of a bare symbol: its declared range
   std::int64_t max = INT64_MAX;
 };
 struct PortInfo {
   std::string name;
   DType dtype = DType::f32;
   std::vector<DimInfo> dims;
-  // For integer inputs: the indices that are legal because a table is indexed with them, [0, index_limit); 0 if unknown.
+  // For integer inputs: the indices that are legal because a table is indexed with them, [0, index_limit); 0 if
+  // unknown.
   std::int64_t index_limit = 0;
 };
 
@@ -67,15 +68,16 @@ struct MutableView {
 
 class Model;
 
-// One caller's state: arena, scratch, bindings of recent shapes. Contexts of one model run concurrently, one thread each.
+// One caller's state: arena, scratch, bindings of recent shapes. Contexts of one model run concurrently, one thread
+// each.
 class INTAGLIO_API Context {
  public:
   Context(Context&&) noexcept;
   Context& operator=(Context&&) noexcept;
   ~Context();
 
-  // Binds input shapes (in the order of Model::inputs()) and returns the outputs' shapes. Runs of these shapes then allocate
-  // nothing. Throws Error (usage, unsupported).
+  // Binds input shapes (in the order of Model::inputs()) and returns the outputs' shapes. Runs of these shapes then
+  // allocate nothing. Throws Error (usage, unsupported).
   std::vector<Shape> prepare(std::span<const Shape> input_shapes);
 
   // Runs once: inputs and outputs in the model's order. nullptr: done; else what went wrong, valid until the next call.
@@ -97,9 +99,9 @@ class INTAGLIO_API Model {
   const std::vector<PortInfo>& inputs() const;
   const std::vector<PortInfo>& outputs() const;
 
-  // Convenient: checks names, allocates outputs, runs on a context of this model (kept for the next call; concurrent calls get
-  // contexts of their own). Throws Error: usage (missing, unknown or misnamed input, wrong dtype, rank or dim), unsupported,
-  // data out of range (usage).
+  // Convenient: checks names, allocates outputs, runs on a context of this model (kept for the next call; concurrent
+  // calls get contexts of their own). Throws Error: usage (missing, unknown or misnamed input, wrong dtype, rank or
+  // dim), unsupported, data out of range (usage).
   std::vector<NamedTensor> run(const std::vector<NamedTensor>& inputs) const;
 
   Context make_context() const;
@@ -108,9 +110,10 @@ class INTAGLIO_API Model {
   // Writes a plan file, atomically. Throws Error (file).
   void save(const std::string& path) const;
 
-  ModelFacts facts() const;        // sizes and times
-  Explanation explain() const;     // every step, fusion, near miss and fallback
-  // The same with predicted work for these input shapes (in the order of inputs()): blocking, flops, bytes. Throws Error.
+  ModelFacts facts() const;     // sizes and times
+  Explanation explain() const;  // every step, fusion, near miss and fallback
+  // The same with predicted work for these input shapes (in the order of inputs()): blocking, flops, bytes. Throws
+  // Error.
   Explanation explain(std::span<const Shape> input_shapes) const;
 
   struct Impl;  // of the library

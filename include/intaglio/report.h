@@ -23,8 +23,8 @@ struct UnsupportedOp {
   std::vector<std::string> nodes;
 };
 struct Inspection {
-  std::string format;    // "onnx", "pt2" or "plan"
-  std::string version;   // "opset 17, IR 8"
+  std::string format;   // "onnx", "pt2" or "plan"
+  std::string version;  // "opset 17, IR 8"
   std::string producer;
   std::vector<InspectedPort> inputs, outputs;
   std::map<std::string, std::int64_t> ops;     // op -> count
@@ -38,29 +38,29 @@ INTAGLIO_API Inspection inspect(const std::string& path, bool verify = false);
 
 // ---- a compiled model
 struct ModelFacts {
-  std::string model;          // file name that it was compiled from
-  std::string format;         // "onnx" or "pt2"
+  std::string model;   // file name that it was compiled from
+  std::string format;  // "onnx" or "pt2"
   bool from_plan = false;
-  double compile_ms = 0;      // 0 if loaded
-  double load_ms = 0;         // 0 if compiled
+  double compile_ms = 0;  // 0 if loaded
+  double load_ms = 0;     // 0 if compiled
   double import_ms = 0, passes_ms = 0, lower_ms = 0;
   std::int64_t model_nodes = 0;
   std::int64_t steps = 0;
-  std::int64_t fused = 0;     // patterns that fired
+  std::int64_t fused = 0;  // patterns that fired
   std::size_t weight_bytes = 0;
-  std::size_t packs = 0;      // how many weights were packed, once each
+  std::size_t packs = 0;  // how many weights were packed, once each
 };
 
 struct ExplainedStep {
-  std::string node;      // names of the model's nodes that became this step
-  std::string origin;    // source line, if the file carries it
+  std::string node;    // names of the model's nodes that became this step
+  std::string origin;  // source line, if the file carries it
   std::string op;
   std::string kernel;
   std::string isa;
   std::string blocking;  // with input shapes only
   std::string epilogue;
   int threads = 1;
-  double flops = 0;      // with input shapes only
+  double flops = 0;  // with input shapes only
   double bytes = 0;
 };
 struct FiredFusion {
@@ -99,8 +99,8 @@ struct Diagnosis {
   std::string cpu, vendor;
   int family = 0, model = 0, stepping = 0;
   bool hypervisor = false;
-  std::vector<std::string> isa;            // usable levels
-  std::vector<std::string> isa_detected;   // before INTAGLIO_MAX_ISA
+  std::vector<std::string> isa;           // usable levels
+  std::vector<std::string> isa_detected;  // before INTAGLIO_MAX_ISA
   bool amx_usable = false;
   std::string amx_reason;
   std::size_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
@@ -112,7 +112,7 @@ struct Diagnosis {
   std::optional<std::uint64_t> memory_limit_bytes;
   int intra_op = 1, inter_op = 1;
   std::string threads_reason;
-  std::string backend;                     // of threads
+  std::string backend;  // of threads
   std::vector<DoctorVariable> variables;
   std::vector<DoctorLibrary> libraries;
   std::vector<DoctorMeasurement> measured;  // empty unless asked for

@@ -34,16 +34,26 @@ INTAGLIO_API std::optional<DType> parse_dtype(std::string_view name);
 // The DType of a C++ type; f16 and bf16 have none and travel as std::uint16_t through Tensor::bytes().
 template <class T>
 constexpr DType dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else if constexpr (std::is_same_v<T, double>) return DType::f64;
-  else if constexpr (std::is_same_v<T, std::int8_t>) return DType::i8;
-  else if constexpr (std::is_same_v<T, std::uint8_t>) return DType::u8;
-  else if constexpr (std::is_same_v<T, std::int16_t>) return DType::i16;
-  else if constexpr (std::is_same_v<T, std::uint16_t>) return DType::u16;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
-  else if constexpr (std::is_same_v<T, std::uint32_t>) return DType::u32;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return DType::i64;
-  else if constexpr (std::is_same_v<T, std::uint64_t>) return DType::u64;
+  if constexpr (std::is_same_v<T, float>)
+    return DType::f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::f64;
+  else if constexpr (std::is_same_v<T, std::int8_t>)
+    return DType::i8;
+  else if constexpr (std::is_same_v<T, std::uint8_t>)
+    return DType::u8;
+  else if constexpr (std::is_same_v<T, std::int16_t>)
+    return DType::i16;
+  else if constexpr (std::is_same_v<T, std::uint16_t>)
+    return DType::u16;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return DType::i32;
+  else if constexpr (std::is_same_v<T, std::uint32_t>)
+    return DType::u32;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return DType::i64;
+  else if constexpr (std::is_same_v<T, std::uint64_t>)
+    return DType::u64;
   else {
     static_assert(std::is_same_v<T, bool>, "this type is not an element type");
     return DType::boolean;
@@ -105,8 +115,8 @@ class Expected {
 
 using Shape = std::vector<std::int64_t>;
 
-// A dense row-major tensor. Either owns its memory (64-byte aligned) or refers to memory of the caller (view), which must then
-// outlive it. Copies share the memory. Not synchronised.
+// A dense row-major tensor. Either owns its memory (64-byte aligned) or refers to memory of the caller (view), which
+// must then outlive it. Copies share the memory. Not synchronised.
 class INTAGLIO_API Tensor {
  public:
   Tensor() = default;

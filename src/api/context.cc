@@ -43,7 +43,9 @@ const v1::Error* Context::run_into(std::span<const TensorView> inputs, std::span
   return &*impl_->error;
 }
 
-std::size_t Context::arena_bytes() const { return impl_->context->arena_bytes(); }
+std::size_t Context::arena_bytes() const {
+  return impl_->context->arena_bytes();
+}
 
 }  // namespace v1
 }  // namespace intaglio

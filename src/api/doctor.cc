@@ -54,8 +54,10 @@ std::vector<DoctorLibrary> libraries() {
       {"intaglio", v1::version()},
       {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
       {"spdlog", fmt::format("{}.{}.{}", SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH)},
-      {"hwloc", fmt::format("{}.{}.{}", hwloc_get_api_version() >> 16, hwloc_get_api_version() >> 8 & 0xff, hwloc_get_api_version() & 0xff)},
-      {"xxhash", fmt::format("{}.{}.{}", XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100)},
+      {"hwloc", fmt::format("{}.{}.{}", hwloc_get_api_version() >> 16, hwloc_get_api_version() >> 8 & 0xff,
+                            hwloc_get_api_version() & 0xff)},
+      {"xxhash", fmt::format("{}.{}.{}", XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100,
+                             XXH_versionNumber() % 100)},
   };
 }
 
@@ -72,13 +74,17 @@ Diagnosis diagnose(bool measure) {
   out.intra_op = count.count;
   out.threads_reason = count.reason;
   out.backend = internal::unwrap(threads::shared_pool(threads::PoolOptions{.threads = count.count}))->description();
-  for (const auto& variable : environment_report()) out.variables.push_back({variable.name, variable.value, variable.meaning, variable.set});
+  for (const auto& variable : environment_report())
+    out.variables.push_back({variable.name, variable.value, variable.meaning, variable.set});
   out.libraries = libraries();
-  if (measure) out.measured = internal::measure_machine(usable, machine.caches.l1d, machine.caches.l2, machine.caches.l3);
+  if (measure)
+    out.measured = internal::measure_machine(usable, machine.caches.l1d, machine.caches.l2, machine.caches.l3);
   return out;
 }
 
-std::string version() { return INTAGLIO_VERSION; }
+std::string version() {
+  return INTAGLIO_VERSION;
+}
 
 std::optional<std::string> suggest(const std::string& text, const std::vector<std::string>& candidates) {
   return did_you_mean(text, candidates);

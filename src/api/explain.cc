@@ -21,7 +21,9 @@ Explanation explain_plan(const plan::Plan& plan, int threads) {
 
 }  // namespace
 
-Explanation Model::explain() const { return explain_plan(*impl_->plan, impl_->pool->size()); }
+Explanation Model::explain() const {
+  return explain_plan(*impl_->plan, impl_->pool->size());
+}
 
 Explanation Model::explain(std::span<const v1::Shape> input_shapes) const {
   Explanation out = explain_plan(*impl_->plan, impl_->pool->size());

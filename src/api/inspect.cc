@@ -12,8 +12,10 @@ Inspection inspect_model(const std::string& path) {
   out.format = std::move(summary.format);
   out.version = std::move(summary.version);
   out.producer = std::move(summary.producer);
-  for (auto& port : summary.inputs) out.inputs.push_back({std::move(port.name), std::move(port.dtype), std::move(port.shape)});
-  for (auto& port : summary.outputs) out.outputs.push_back({std::move(port.name), std::move(port.dtype), std::move(port.shape)});
+  for (auto& port : summary.inputs)
+    out.inputs.push_back({std::move(port.name), std::move(port.dtype), std::move(port.shape)});
+  for (auto& port : summary.outputs)
+    out.outputs.push_back({std::move(port.name), std::move(port.dtype), std::move(port.shape)});
   out.ops = std::move(summary.ops);
   out.dtypes = std::move(summary.dtypes);
   out.parameters = summary.parameters;

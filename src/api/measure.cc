@@ -25,7 +25,8 @@ double best_rate(double work, F&& call) {
   std::size_t calls = 1;
   while (seconds([&] { call(calls); }) < kRunSeconds / 2) calls *= 2;
   double best = 0;
-  for (int run = 0; run < kRuns; ++run) best = std::max(best, work * static_cast<double>(calls) / seconds([&] { call(calls); }));
+  for (int run = 0; run < kRuns; ++run)
+    best = std::max(best, work * static_cast<double>(calls) / seconds([&] { call(calls); }));
   return best;
 }
 
@@ -42,21 +43,25 @@ void measure_peaks(IsaSet isa, std::vector<v1::DoctorMeasurement>& out) {
     alignas(64) std::byte sink[kernels::probe::kSinkBytes];
     const double rate = best_rate(row.operations, [&](std::size_t calls) { row.kernel(calls, sink); });
     const bool floating = row.quantity == kernels::probe::Quantity::fma_f32;
-    out.push_back({std::string(floating ? "f32 peak " : "u8s8 peak ") + row.isa, rate / 1e9, floating ? "GFLOP/s" : "GOP/s"});
+    out.push_back(
+        {std::string(floating ? "f32 peak " : "u8s8 peak ") + row.isa, rate / 1e9, floating ? "GFLOP/s" : "GOP/s"});
   }
 }
 
-void measure_reads(IsaSet isa, std::size_t l1, std::size_t l2, std::size_t l3, std::vector<v1::DoctorMeasurement>& out) {
+void measure_reads(IsaSet isa, std::size_t l1, std::size_t l2, std::size_t l3,
+                   std::vector<v1::DoctorMeasurement>& out) {
   const kernels::probe::ReadRow* best = nullptr;
   for (std::size_t i = 0; i < kernels::probe::kReadProbeCount; ++i) {
-    if (usable(kernels::probe::kReadProbes[i].isa, isa)) best = &kernels::probe::kReadProbes[i];  // the table's last is the widest
+    if (usable(kernels::probe::kReadProbes[i].isa, isa))
+      best = &kernels::probe::kReadProbes[i];  // the table's last is the widest
   }
   if (best == nullptr) return;
   struct Level {
     const char* name;
     std::size_t bytes;
   };
-  const Level levels[] = {{"L1", l1 / 2}, {"L2", l2 / 2}, {"L3", l3 / 2}, {"memory", std::max<std::size_t>(4 * l3, 256 << 20)}};
+  const Level levels[] = {
+      {"L1", l1 / 2}, {"L2", l2 / 2}, {"L3", l3 / 2}, {"memory", std::max<std::size_t>(4 * l3, 256 << 20)}};
   for (const Level& level : levels) {
     const std::size_t bytes = level.bytes / kernels::probe::kReadGranule * kernels::probe::kReadGranule;
     auto buffer = Buffer::allocate_zeroed(bytes, true);

@@ -56,9 +56,11 @@ ir::Tensor to_ir(const v1::Tensor& tensor) {
 compile::CompileOptions to_rooms(const v1::CompileOptions& options) {
   compile::CompileOptions out;
   if (options.dtype != v1::DType::f32) {
-    throw v1::Error(v1::ErrorCode::usage, "only f32 arithmetic exists so far, not " + std::string(v1::name_of(options.dtype)), "--dtype");
+    throw v1::Error(v1::ErrorCode::usage,
+                    "only f32 arithmetic exists so far, not " + std::string(v1::name_of(options.dtype)), "--dtype");
   }
-  for (const v1::NamedTensor& fixed : options.fixed_inputs) out.import.fixed_inputs.emplace(fixed.name, to_ir(fixed.tensor));
+  for (const v1::NamedTensor& fixed : options.fixed_inputs)
+    out.import.fixed_inputs.emplace(fixed.name, to_ir(fixed.tensor));
   out.passes.disabled.insert(options.disabled_passes.begin(), options.disabled_passes.end());
   out.progress = options.progress;
   return out;
@@ -146,12 +148,14 @@ std::vector<const Tensor*> match_inputs(const std::vector<PortInfo>& ports, cons
                       (near ? "did you mean '" + *near + "'? " : std::string()) + "inputs: " + names_of(ports));
     }
     const auto index = static_cast<std::size_t>(found - known.begin());
-    if (ordered[index] != nullptr) throw v1::Error(v1::ErrorCode::usage, "the input is given twice", "input '" + named.name + "'");
+    if (ordered[index] != nullptr)
+      throw v1::Error(v1::ErrorCode::usage, "the input is given twice", "input '" + named.name + "'");
     ordered[index] = &named.tensor;
   }
   for (std::size_t i = 0; i < ports.size(); ++i) {
     if (ordered[i] == nullptr) {
-      throw v1::Error(v1::ErrorCode::usage, "the input is missing", "input '" + ports[i].name + "'", "inputs: " + names_of(ports));
+      throw v1::Error(v1::ErrorCode::usage, "the input is missing", "input '" + ports[i].name + "'",
+                      "inputs: " + names_of(ports));
     }
   }
   return ordered;
@@ -161,12 +165,22 @@ std::vector<const Tensor*> match_inputs(const std::vector<PortInfo>& ports, cons
 
 Model::Model(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
-const std::vector<PortInfo>& Model::inputs() const { return impl_->inputs; }
-const std::vector<PortInfo>& Model::outputs() const { return impl_->outputs; }
-int Model::threads() const { return impl_->pool->size(); }
-ModelFacts Model::facts() const { return impl_->facts; }
+const std::vector<PortInfo>& Model::inputs() const {
+  return impl_->inputs;
+}
+const std::vector<PortInfo>& Model::outputs() const {
+  return impl_->outputs;
+}
+int Model::threads() const {
+  return impl_->pool->size();
+}
+ModelFacts Model::facts() const {
+  return impl_->facts;
+}
 
-void Model::save(const std::string& path) const { internal::unwrap(plan::save(*impl_->plan, path)); }
+void Model::save(const std::string& path) const {
+  internal::unwrap(plan::save(*impl_->plan, path));
+}
 
 std::vector<NamedTensor> Model::run(const std::vector<NamedTensor>& inputs) const {
   const std::vector<const Tensor*> ordered = match_inputs(impl_->inputs, inputs);
@@ -188,9 +202,13 @@ std::vector<NamedTensor> Model::run(const std::vector<NamedTensor>& inputs) cons
   return outputs;
 }
 
-Model compile(const std::string& path, const CompileOptions& options) { return internal::compile_model(path, options); }
+Model compile(const std::string& path, const CompileOptions& options) {
+  return internal::compile_model(path, options);
+}
 
-Model load(const std::string& path, const LoadOptions& options) { return internal::load_model(path, options); }
+Model load(const std::string& path, const LoadOptions& options) {
+  return internal::load_model(path, options);
+}
 
 Expected<Model> try_compile(const std::string& path, const CompileOptions& options) {
   try {

@@ -21,7 +21,7 @@ struct Model::Impl {
 
 struct Context::Impl {
   std::unique_ptr<plan::Context> context;
-  std::vector<plan::InputView> inputs;    // kept between runs, so that a run allocates nothing
+  std::vector<plan::InputView> inputs;  // kept between runs, so that a run allocates nothing
   std::vector<plan::OutputView> outputs;
   std::optional<v1::Error> error;
 };
@@ -37,7 +37,8 @@ namespace internal {
 // The ports of a plan with declared ranges and index limits.
 void describe_ports(const plan::Plan& plan, std::vector<v1::PortInfo>& inputs, std::vector<v1::PortInfo>& outputs);
 
-// Checks --require style lists. Throws v1::Error: usage for an unknown word, requirement with the nodes that fall short.
+// Checks --require style lists. Throws v1::Error: usage for an unknown word, requirement with the nodes that fall
+// short.
 void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require);
 
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl);

@@ -56,9 +56,11 @@ namespace {
 std::string shortfall(const plan::Plan& plan, const std::string& what) {
   std::string text;
   if (what == "fused") {
-    for (const auto& miss : plan.report.near_misses) text += (text.empty() ? "" : "; ") + miss.node + " (" + miss.pattern + ": " + miss.reason + ")";
+    for (const auto& miss : plan.report.near_misses)
+      text += (text.empty() ? "" : "; ") + miss.node + " (" + miss.pattern + ": " + miss.reason + ")";
   } else {
-    for (const auto& fallback : plan.report.fallbacks) text += (text.empty() ? "" : "; ") + fallback.node + " (" + fallback.reason + ")";
+    for (const auto& fallback : plan.report.fallbacks)
+      text += (text.empty() ? "" : "; ") + fallback.node + " (" + fallback.reason + ")";
   }
   return text;
 }
@@ -68,11 +70,12 @@ std::string shortfall(const plan::Plan& plan, const std::string& what) {
 void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require) {
   for (const std::string& what : require) {
     if (what != "fused" && what != "no-fallback") {
-      throw v1::Error(v1::ErrorCode::usage, "'" + what + "' cannot be required", "--require", "legal: fused, no-fallback");
+      throw v1::Error(v1::ErrorCode::usage, "'" + what + "' cannot be required", "--require",
+                      "legal: fused, no-fallback");
     }
     if (const std::string nodes = shortfall(plan, what); !nodes.empty()) {
-      throw v1::Error(v1::ErrorCode::requirement, "'" + what + "' does not hold for: " + nodes, plan.report.model,
-                      "see 'intaglio explain' for every step");
+      throw v1::Error(v1::ErrorCode::requirement, fmt::format("'{}' does not hold for: {}", what, nodes),
+                      plan.report.model, "see 'intaglio explain' for every step");
     }
   }
 }

@@ -1,5 +1,6 @@
-// The one header of the API's sources. Rooms and public headers both have a DType, an Error and so on (the public ones in the
-// inline namespace v1), so the rooms' headers come first, get names that stay unambiguous, and the public headers come last.
+// The one header of the API's sources. Rooms and public headers both have a DType, an Error and so on (the public ones
+// in the inline namespace v1), so the rooms' headers come first, get names that stay unambiguous, and the public
+// headers come last.
 // clang-format off
 #pragma once
 

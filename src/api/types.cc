@@ -6,9 +6,13 @@
 namespace intaglio {
 inline namespace v1 {
 
-std::size_t size_of(v1::DType dtype) { return internal::room_size_of(internal::to_room(dtype)); }
+std::size_t size_of(v1::DType dtype) {
+  return internal::room_size_of(internal::to_room(dtype));
+}
 
-std::string_view name_of(v1::DType dtype) { return internal::room_name_of(internal::to_room(dtype)); }
+std::string_view name_of(v1::DType dtype) {
+  return internal::room_name_of(internal::to_room(dtype));
+}
 
 std::optional<v1::DType> parse_dtype(std::string_view name) {
   for (int i = 0; i < internal::kRoomDTypeCount; ++i) {
@@ -45,7 +49,9 @@ Tensor Tensor::view(v1::DType dtype, v1::Shape shape, void* data) {
   return out;
 }
 
-std::int64_t Tensor::element_count() const { return static_cast<std::int64_t>(bytes_ / v1::size_of(dtype_)); }
+std::int64_t Tensor::element_count() const {
+  return static_cast<std::int64_t>(bytes_ / v1::size_of(dtype_));
+}
 
 void Tensor::check_type(v1::DType wanted) const {
   if (wanted == dtype_) return;
@@ -55,7 +61,8 @@ void Tensor::check_type(v1::DType wanted) const {
 
 void Tensor::copy_from(const void* source, std::size_t bytes) {
   if (bytes != bytes_) {
-    throw v1::Error(v1::ErrorCode::usage, "the number of values does not match the shape " + intaglio::to_string(std::span<const std::int64_t>(shape_)));
+    throw v1::Error(v1::ErrorCode::usage, "the number of values does not match the shape " +
+                                              intaglio::to_string(std::span<const std::int64_t>(shape_)));
   }
   if (bytes != 0) std::memcpy(data_, source, bytes);
 }

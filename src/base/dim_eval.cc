@@ -13,7 +13,7 @@ using Kind = DimAtom::Kind;
 
 namespace {
 
-__extension__ typedef __int128 Wide;
+__extension__ typedef __int128 Wide;  // NOLINT(modernize-use-using): __extension__ takes no using
 
 Result<std::int64_t> evaluate_atom(const DimAtom& atom, const SymbolValues& values) {
   if (atom.kind == Kind::symbol) {

@@ -49,7 +49,9 @@ Status set_log(EnvOptions& options, const std::string& value) {
 }
 
 // A variable that is read where it is used: any text is legal.
-Status accept_any(EnvOptions&, const std::string&) { return {}; }
+Status accept_any(EnvOptions&, const std::string&) {
+  return {};
+}
 
 struct Row {
   std::string_view name, meaning;
@@ -60,7 +62,8 @@ constexpr std::array kRows = {
     Row{"INTAGLIO_MAX_ISA", "caps the instruction sets that may be used to a level and what it implies", set_max_isa},
     Row{"INTAGLIO_THREADS", "the number of threads of a run, 1 to 1024", set_threads},
     Row{"INTAGLIO_VERIFY", "1: check the checksums of weights at every load", set_verify},
-    Row{"INTAGLIO_PYTHON", "the Python that runs the peers of 'intaglio bench --against' (default python3)", accept_any},
+    Row{"INTAGLIO_PYTHON", "the Python that runs the peers of 'intaglio bench --against' (default python3)",
+        accept_any},
     Row{"INTAGLIO_LOG", "what is logged on stderr: trace, debug, info, warning, error or off", set_log},
 };
 

@@ -15,10 +15,10 @@
 namespace intaglio {
 
 struct EnvOptions {
-  std::optional<Isa> max_isa;        // INTAGLIO_MAX_ISA: caps the ISA set to closure_of(value)
-  std::optional<int> threads;        // INTAGLIO_THREADS: 1..1024
-  bool verify = false;               // INTAGLIO_VERIFY=1: check weight checksums at every load
-  std::string log_level = "warning"; // INTAGLIO_LOG: trace, debug, info, warning, error, off
+  std::optional<Isa> max_isa;         // INTAGLIO_MAX_ISA: caps the ISA set to closure_of(value)
+  std::optional<int> threads;         // INTAGLIO_THREADS: 1..1024
+  bool verify = false;                // INTAGLIO_VERIFY=1: check weight checksums at every load
+  std::string log_level = "warning";  // INTAGLIO_LOG: trace, debug, info, warning, error, off
 };
 
 // Reads the process environment. Errors (usage): an unknown value, with the list of legal ones; an unknown variable

@@ -2,8 +2,8 @@
 // an exception or a crash (architecture: "Decided once"). Exceptions exist only at the API surface.
 #pragma once
 
-#include <string>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <utility>
@@ -43,20 +43,22 @@ using Status = Result<void>;
 inline tl::unexpected<Error> fail(ErrorCode code, std::string message, std::string origin = {}, std::string hint = {}) {
   return tl::unexpected<Error>(Error{code, std::move(message), std::move(origin), std::move(hint)});
 }
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 
 }  // namespace intaglio
 
 // The two forms that propagate an error; `name` may declare a variable: INTAGLIO_TRY(auto x, f());
 #define INTAGLIO_CONCAT_INNER(a, b) a##b
-#define INTAGLIO_CONCAT(a, b) INTAGLIO_CONCAT_INNER(a, b)
-#define INTAGLIO_TRY_IMPL(temp, decl, ...)                                  \
-  auto temp = (__VA_ARGS__);                                                \
+#define INTAGLIO_CONCAT(a, b)       INTAGLIO_CONCAT_INNER(a, b)
+#define INTAGLIO_TRY_IMPL(temp, decl, ...)                                        \
+  auto temp = (__VA_ARGS__);                                                      \
   if (!temp) return ::tl::unexpected<::intaglio::Error>(std::move(temp).error()); \
   decl = std::move(*temp)
 #define INTAGLIO_TRY(decl, ...) INTAGLIO_TRY_IMPL(INTAGLIO_CONCAT(intaglio_try_, __LINE__), decl, __VA_ARGS__)
-#define INTAGLIO_CHECK(...)                                                   \
-  do {                                                                        \
-    auto intaglio_status = (__VA_ARGS__);                                     \
+#define INTAGLIO_CHECK(...)                                                                               \
+  do {                                                                                                    \
+    auto intaglio_status = (__VA_ARGS__);                                                                 \
     if (!intaglio_status) return ::tl::unexpected<::intaglio::Error>(std::move(intaglio_status).error()); \
   } while (false)

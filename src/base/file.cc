@@ -104,7 +104,7 @@ Result<fs::path> resolve_inside(const fs::path& directory, std::string_view loca
   std::error_code error;
   const fs::path root = fs::canonical(directory.empty() ? fs::path(".") : directory, error);
   if (error) return file_error(directory, fmt::format("cannot resolve the folder: {}", error.message()));
-  const fs::path resolved = fs::weakly_canonical(root / relative, error);
+  fs::path resolved = fs::weakly_canonical(root / relative, error);
   if (error) return refuse(fmt::format("cannot be resolved: {}", error.message()));
   const auto [root_end, rest] = std::mismatch(root.begin(), root.end(), resolved.begin(), resolved.end());
   if (root_end != root.end() || rest == resolved.end()) {

@@ -17,7 +17,9 @@ enum class Isa : std::uint8_t {
 #undef INTAGLIO_ISA
 };
 
-constexpr std::uint32_t isa_bit(Isa isa) { return 1u << static_cast<unsigned>(isa); }
+constexpr std::uint32_t isa_bit(Isa isa) {
+  return 1u << static_cast<unsigned>(isa);
+}
 
 // The level itself with everything that it implies: closure_of(avx512_vnni) has avx512, avx2, sse42, scalar.
 constexpr IsaSet closure_of(Isa isa) {
@@ -30,9 +32,15 @@ constexpr IsaSet closure_of(Isa isa) {
   }
   return IsaSet{0};
 }
-constexpr bool contains(IsaSet set, Isa isa) { return (set.bits & isa_bit(isa)) != 0; }
-constexpr bool contains(IsaSet set, IsaSet subset) { return (set.bits & subset.bits) == subset.bits; }
-constexpr IsaSet intersect(IsaSet a, IsaSet b) { return IsaSet{a.bits & b.bits}; }
+constexpr bool contains(IsaSet set, Isa isa) {
+  return (set.bits & isa_bit(isa)) != 0;
+}
+constexpr bool contains(IsaSet set, IsaSet subset) {
+  return (set.bits & subset.bits) == subset.bits;
+}
+constexpr IsaSet intersect(IsaSet a, IsaSet b) {
+  return IsaSet{a.bits & b.bits};
+}
 
 std::string_view name_of(Isa isa);
 std::string_view description_of(Isa isa);

@@ -41,7 +41,8 @@ Result<std::shared_ptr<const plan::Plan>> compile_graph(ir::Graph graph, std::st
   stages.passes_ms = watch.lap();
 
   ops::Target target;
-  if (options.target) target = *options.target;
+  if (options.target)
+    target = *options.target;
   else {
     INTAGLIO_TRY(target, ops::host_target());
   }

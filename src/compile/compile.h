@@ -20,7 +20,7 @@ namespace intaglio::compile {
 struct CompileOptions {
   frontend::ImportOptions import;
   passes::PassOptions passes;
-  std::optional<ops::Target> target;  // nullopt: this machine, capped by INTAGLIO_MAX_ISA
+  std::optional<ops::Target> target;                  // nullopt: this machine, capped by INTAGLIO_MAX_ISA
   std::span<const ops::Candidate* const> candidates;  // empty: ops::own_candidates()
   // Called as the stages begin: ("import", 0..1), ("passes", ...), ("pack", ...). May be empty.
   std::function<void(std::string_view stage, double fraction)> progress;
@@ -33,8 +33,8 @@ struct CompileRecord {
   std::size_t nodes_imported = 0, nodes_after_passes = 0, steps = 0;
 };
 
-// Errors: those of the frontends (file, unsupported), of lowering (unsupported: an op with dtypes that no candidate takes,
-// with every refusal's reason), out of memory.
+// Errors: those of the frontends (file, unsupported), of lowering (unsupported: an op with dtypes that no candidate
+// takes, with every refusal's reason), out of memory.
 Result<std::shared_ptr<const plan::Plan>> compile_file(const std::filesystem::path& path, const CompileOptions& options,
                                                        CompileRecord* record = nullptr);
 // The same from a graph on; `name` and `format` go into the plan's report.

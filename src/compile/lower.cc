@@ -18,16 +18,23 @@ LowerFunction function_for(ir::Op op) {
     case ir::OpGroup::compare:
     case ir::OpGroup::logical:
     case ir::OpGroup::ternary:
-    case ir::OpGroup::cast: return lower_elementwise;
-    case ir::OpGroup::create: return lower_create;
-    case ir::OpGroup::norm: return lower_norm;
-    case ir::OpGroup::attention: return lower_attention;
-    case ir::OpGroup::quant: return lower_quantize;
-    case ir::OpGroup::reduce: return op == ir::Op::softmax ? lower_softmax : lower_reduce;
+    case ir::OpGroup::cast:
+      return lower_elementwise;
+    case ir::OpGroup::create:
+      return lower_create;
+    case ir::OpGroup::norm:
+      return lower_norm;
+    case ir::OpGroup::attention:
+      return lower_attention;
+    case ir::OpGroup::quant:
+      return lower_quantize;
+    case ir::OpGroup::reduce:
+      return op == ir::Op::softmax ? lower_softmax : lower_reduce;
     case ir::OpGroup::matmul:
       if (op == ir::Op::linear) return lower_linear;
       return op == ir::Op::quantized_linear ? lower_quantized_linear : lower_matmul;
-    case ir::OpGroup::movement: break;
+    case ir::OpGroup::movement:
+      break;
   }
   if (op == ir::Op::reshape) return lower_reshape;
   const bool indexed = op == ir::Op::gather || op == ir::Op::gather_elements || op == ir::Op::gather_nd;
@@ -50,16 +57,22 @@ bool aligned(const ir::Tensor& tensor) {
 
 Lowering::Lowering(const ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
                    const std::function<void(std::string_view, double)>& progress)
-    : graph_(graph), candidates_(candidates), target_(target), progress_(progress), plan_(std::make_shared<plan::Plan>()) {}
+    : graph_(graph),
+      candidates_(candidates),
+      target_(target),
+      progress_(progress),
+      plan_(std::make_shared<plan::Plan>()) {}
 
 Result<std::shared_ptr<plan::Plan>> Lowering::run() {
   plan_->symbols = graph_.symbols;
-  for (const ir::DimGuard& guard : graph_.guards) plan_->guards.push_back({dim_id(guard.a), dim_id(guard.b), guard.origin});
+  for (const ir::DimGuard& guard : graph_.guards)
+    plan_->guards.push_back({dim_id(guard.a), dim_id(guard.b), guard.origin});
   INTAGLIO_CHECK(add_ports());
   std::size_t done = 0;
   for (const ir::Node& node : graph_.nodes()) {
     if (auto lowered = function_for(node.op())(*this, node); !lowered) {
-      return fail(std::move(lowered).error().at("node '" + node_name(node) + "' (" + std::string(ir::name_of(node.op())) + ")"));
+      return fail(std::move(lowered).error().at("node '" + node_name(node) + "' (" +
+                                                std::string(ir::name_of(node.op())) + ")"));
     }
     if (progress_) progress_("pack", static_cast<double>(++done) / static_cast<double>(graph_.nodes().size()));
   }
@@ -106,7 +119,8 @@ plan::ValueId Lowering::new_value(const ir::Value& value, plan::ValueKind kind, 
 
 Result<plan::ValueId> Lowering::value_id(const ir::Value* value) {
   if (const auto found = value_ids_.find(value); found != value_ids_.end()) return found->second;
-  if (!value->is_constant()) return fail(ErrorCode::internal, "value %" + value->name() + " is used before it is defined");
+  if (!value->is_constant())
+    return fail(ErrorCode::internal, "value %" + value->name() + " is used before it is defined");
   INTAGLIO_TRY(const std::uint32_t blob, constant_blob(value->constant()));
   return new_value(*value, plan::ValueKind::constant, blob);
 }
@@ -129,7 +143,8 @@ Result<std::uint32_t> Lowering::constant_blob(const ir::Tensor& tensor) {
   return next;
 }
 
-Result<std::vector<std::uint32_t>> Lowering::packed_blobs(const ops::Candidate& candidate, const ops::Descriptor& descriptor,
+Result<std::vector<std::uint32_t>> Lowering::packed_blobs(const ops::Candidate& candidate,
+                                                          const ops::Descriptor& descriptor,
                                                           std::span<ir::Value* const> constants) {
   std::string key = std::string(candidate.name()) + " " + ops::to_string(descriptor);
   std::vector<ops::Constant> operands;
@@ -181,16 +196,17 @@ Status Lowering::add_step(const ir::Node& node, StepSpec spec) {
       INTAGLIO_TRY(const plan::ValueId id, value_id(input));
       step.inputs.push_back(id);
     }
-    for (const ir::Value* output : node.outputs()) step.outputs.push_back(new_value(*output, plan::ValueKind::temporary, 0));
+    for (const ir::Value* output : node.outputs())
+      step.outputs.push_back(new_value(*output, plan::ValueKind::temporary, 0));
     for (const Dim& dim : spec.params) step.params.push_back(dim_id(dim));
     step.descriptor = std::move(spec.descriptor);
     if (!refusals.empty()) plan_->report.fallbacks.push_back({step.node, refusals});
     plan_->steps.push_back(std::move(step));
     return {};
   }
-  return fail(ErrorCode::unsupported,
-              refusals.empty() ? fmt::format("no candidate of family '{}' exists in this build", spec.descriptor->family())
-                               : "no kernel takes it: " + refusals);
+  return fail(ErrorCode::unsupported, refusals.empty() ? fmt::format("no candidate of family '{}' exists in this build",
+                                                                     spec.descriptor->family())
+                                                       : "no kernel takes it: " + refusals);
 }
 
 Status Lowering::add_alias(const ir::Node& node, const ir::Value* source) {

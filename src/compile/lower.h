@@ -17,9 +17,9 @@ namespace intaglio::compile {
 // What a lowering function hands to the plan: one step.
 struct StepSpec {
   std::unique_ptr<ops::Descriptor> descriptor;
-  std::vector<ir::Value*> inputs;      // run-time operands, in the family's order, absent ones left out
-  std::vector<ir::Value*> constants;   // packed operands, in the family's order; nullptr where absent
-  Dims params;                         // symbolic attributes, in the family's order
+  std::vector<ir::Value*> inputs;     // run-time operands, in the family's order, absent ones left out
+  std::vector<ir::Value*> constants;  // packed operands, in the family's order; nullptr where absent
+  Dims params;                        // symbolic attributes, in the family's order
 };
 
 class Lowering {
@@ -30,7 +30,8 @@ class Lowering {
   Result<std::shared_ptr<plan::Plan>> run();
 
   // ---- for lowering functions
-  // The first candidate that takes the descriptor packs and prepares it. Errors (unsupported): every refusal with its reason.
+  // The first candidate that takes the descriptor packs and prepares it. Errors (unsupported): every refusal with its
+  // reason.
   Status add_step(const ir::Node& node, StepSpec spec);
   // The node's output shares the bytes of `source`.
   Status add_alias(const ir::Node& node, const ir::Value* source);

@@ -9,9 +9,12 @@ namespace {
 // The opcode's token: the op's name, but for variants that an attribute selects.
 std::string token_of(const ir::Node& node) {
   switch (node.op()) {
-    case ir::Op::mod: return node.attrs().b("fmod") ? "fmod" : "mod";
-    case ir::Op::gelu: return node.attrs().s("approximate") == "tanh" ? "gelu_tanh" : "gelu";
-    default: return std::string(ir::name_of(node.op()));
+    case ir::Op::mod:
+      return node.attrs().b("fmod") ? "fmod" : "mod";
+    case ir::Op::gelu:
+      return node.attrs().s("approximate") == "tanh" ? "gelu_tanh" : "gelu";
+    default:
+      return std::string(ir::name_of(node.op()));
   }
 }
 
@@ -30,7 +33,9 @@ Status lower_elementwise(Lowering& lowering, const ir::Node& node) {
     spec.inputs.push_back(node.input(i));
   }
   switch (node.op()) {
-    case ir::Op::cast: instruction.to = node.attrs().dtype("to"); break;
+    case ir::Op::cast:
+      instruction.to = node.attrs().dtype("to");
+      break;
     case ir::Op::clamp:
       instruction.alpha = node.attrs().f("min");
       instruction.beta = node.attrs().f("max");
@@ -39,7 +44,8 @@ Status lower_elementwise(Lowering& lowering, const ir::Node& node) {
       instruction.alpha = node.attrs().f("alpha");
       instruction.beta = node.attrs().f("beta");
       break;
-    default: break;
+    default:
+      break;
   }
   descriptor->add_instruction(instruction);
   spec.descriptor = std::move(descriptor);

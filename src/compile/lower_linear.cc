@@ -21,7 +21,8 @@ Result<ops::Activation> activation_of(const std::string& name) {
 // K and N of a weight: constants, because weights are.
 Status set_sizes(ops::LinearDescriptor& descriptor, const ir::Value& weight, bool nk) {
   const auto sizes = constant_values(weight.shape());
-  if (!sizes || sizes->size() != 2) return fail(ErrorCode::unsupported, "the weight is not a matrix: " + ir::to_string(weight.type()));
+  if (!sizes || sizes->size() != 2)
+    return fail(ErrorCode::unsupported, "the weight is not a matrix: " + ir::to_string(weight.type()));
   descriptor.weight_nk = nk;
   descriptor.k = (*sizes)[nk ? 1 : 0];
   descriptor.n = (*sizes)[nk ? 0 : 1];

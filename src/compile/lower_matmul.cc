@@ -27,7 +27,8 @@ Status lower_matmul(Lowering& lowering, const ir::Node& node) {
   descriptor->a = node.input(0)->dtype();
   descriptor->b = node.input(1)->dtype();
   descriptor->output = node.output()->dtype();
-  spec.inputs = {through_transpose(node.input(0), descriptor->transpose_a), through_transpose(node.input(1), descriptor->transpose_b)};
+  spec.inputs = {through_transpose(node.input(0), descriptor->transpose_a),
+                 through_transpose(node.input(1), descriptor->transpose_b)};
   if (node.op() == ir::Op::matmul_integer) {
     descriptor->a_zero = node.input(2) != nullptr;
     descriptor->b_zero = node.input(3) != nullptr;

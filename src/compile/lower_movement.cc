@@ -9,7 +9,9 @@
 
 namespace intaglio::compile {
 
-Status lower_reshape(Lowering& lowering, const ir::Node& node) { return lowering.add_alias(node, node.input(0)); }
+Status lower_reshape(Lowering& lowering, const ir::Node& node) {
+  return lowering.add_alias(node, node.input(0));
+}
 
 Status lower_copy(Lowering& lowering, const ir::Node& node) {
   auto descriptor = std::make_unique<ops::CopyDescriptor>();
@@ -21,7 +23,9 @@ Status lower_copy(Lowering& lowering, const ir::Node& node) {
       descriptor->kind = ops::CopyKind::transpose;
       descriptor->perm = attrs.ints("perm");
       break;
-    case ir::Op::expand: descriptor->kind = ops::CopyKind::expand; break;
+    case ir::Op::expand:
+      descriptor->kind = ops::CopyKind::expand;
+      break;
     case ir::Op::slice:
       descriptor->kind = ops::CopyKind::slice;
       descriptor->axes = attrs.ints("axes");

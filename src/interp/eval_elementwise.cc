@@ -113,7 +113,8 @@ Result<Tensors> group_unary(const EvalArgs& args) {
   return with_compute_type(args.in(0).dtype, [&]<class C>(C) {
     std::vector<C> x = load_all<C>(args.in(0));
     if (args.op == Op::clamp) {
-      const C low = bound<C>(args.attrs.f("min"), args.in(0).dtype), high = bound<C>(args.attrs.f("max"), args.in(0).dtype);
+      const C low = bound<C>(args.attrs.f("min"), args.in(0).dtype),
+              high = bound<C>(args.attrs.f("max"), args.in(0).dtype);
       for (C& value : x) value = clamp(value, low, high);
     } else {
       for (C& value : x) value = unary(args, value);

@@ -27,7 +27,7 @@ std::string legal_name(std::string_view hint) {
 }  // namespace
 
 std::string Graph::unique_name(std::string_view hint) {
-  const std::string base = legal_name(hint);
+  std::string base = legal_name(hint);
   auto [counter, fresh] = name_counters_.try_emplace(base, 0);
   if (fresh) return base;
   while (true) {

@@ -1,5 +1,5 @@
-// Candidates: ways to do what a descriptor asks, ours or a vendor's. accepts → pack (once per weight) → prepare. Loading a
-// plan is prepare() on packed bytes that are mapped from the file.
+// Candidates: ways to do what a descriptor asks, ours or a vendor's. accepts → pack (once per weight) → prepare.
+// Loading a plan is prepare() on packed bytes that are mapped from the file.
 #pragma once
 
 #include <memory>
@@ -50,13 +50,13 @@ class Candidate {
   virtual std::unique_ptr<Descriptor> make_descriptor() const;
   // nullopt: yes; else why not, for people ("needs avx512_vnni").
   virtual std::optional<std::string> refuses(const Descriptor& descriptor, const Target& target) const = 0;
-  // Packs the constant operands, in the family's documented order (absent ones: data == nullptr). Everything that depends
-  // only on weights is done here, once: transposes, column sums, scales. Families without constants return {}.
+  // Packs the constant operands, in the family's documented order (absent ones: data == nullptr). Everything that
+  // depends only on weights is done here, once: transposes, column sums, scales. Families without constants return {}.
   // Errors: constants of the wrong shape or dtype (internal: the compiler checked them), out of memory.
   virtual Result<std::vector<Blob>> pack(const Descriptor& descriptor, std::span<const Constant> constants,
                                          const Target& target) const = 0;
-  // Errors (file): blobs of another layout or of the wrong size; "recompile for this machine" when no kernel of the layout
-  // family can run on the target.
+  // Errors (file): blobs of another layout or of the wrong size; "recompile for this machine" when no kernel of the
+  // layout family can run on the target.
   virtual Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob> blobs,
                                                       const Target& target) const = 0;
 };

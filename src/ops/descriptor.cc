@@ -21,7 +21,9 @@ class Printer final : public FieldVisitor {
   std::string text;
 
  private:
-  void add(std::string_view name, const std::string& value) { text += fmt::format("{}{}={}", text.empty() ? "" : ", ", name, value); }
+  void add(std::string_view name, const std::string& value) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", name, value);
+  }
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What an operator has to do, without weights and without concrete shapes: the key by which candidates accept or refuse,
-// and what a plan file stores of it.
+// What an operator has to do, without weights and without concrete shapes: the key by which candidates accept or
+// refuse, and what a plan file stores of it.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 namespace intaglio::ops {
 
 // One row a family: name, descriptor factory, candidates.
-#define INTAGLIO_FAMILY(token)                        \
+#define INTAGLIO_FAMILY(token)                             \
   std::unique_ptr<Descriptor> make_##token##_descriptor(); \
   void add_##token##_candidates(std::vector<const Candidate*>& out);
 #include "ops/families.inc"
@@ -50,9 +50,13 @@ std::unique_ptr<Descriptor> make_descriptor(std::string_view family) {
   return nullptr;
 }
 
-std::unique_ptr<Descriptor> Candidate::make_descriptor() const { return ops::make_descriptor(family()); }
+std::unique_ptr<Descriptor> Candidate::make_descriptor() const {
+  return ops::make_descriptor(family());
+}
 
-PackCounters pack_counters() { return {packs.load(), packed_bytes.load()}; }
+PackCounters pack_counters() {
+  return {packs.load(), packed_bytes.load()};
+}
 
 void count_pack(std::size_t bytes) {
   packs.fetch_add(1, std::memory_order_relaxed);

@@ -53,7 +53,9 @@ std::optional<Scaled> match_scale(const ir::Value* value) {
   return std::nullopt;
 }
 
-bool same_shape(const ir::Value* a, const ir::Value* b) { return a != nullptr && b != nullptr && a->shape() == b->shape(); }
+bool same_shape(const ir::Value* a, const ir::Value* b) {
+  return a != nullptr && b != nullptr && a->shape() == b->shape();
+}
 
 bool is_row_vector(const ir::Value* value, const Dim& n) {
   if (value == nullptr || value->rank() == 0 || value->shape().back() != n) return false;

@@ -13,8 +13,8 @@ ir::Node* made_by(const ir::Value* value, ir::Op op);
 // The only user of `value` if it has exactly one use and that is a node (not a graph output) of op `op`, else nullptr.
 ir::Node* only_user(const ir::Value* value, ir::Op op);
 
-// The value of a constant with one element (any rank), or of a constant whose elements are all equal; also of a `full` node
-// (symbolic shape), and of these behind reshape and expand.
+// The value of a constant with one element (any rank), or of a constant whose elements are all equal; also of a `full`
+// node (symbolic shape), and of these behind reshape and expand.
 std::optional<double> splat_value(const ir::Value* value);
 // Is it a constant whose every element is `expected` (relative difference at most 1e-6, for decimal spellings of
 // irrational factors such as 0.7978845608)?

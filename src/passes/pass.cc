@@ -102,7 +102,9 @@ void PassContext::near_miss(std::string_view pattern, const ir::Node& node, std:
   near_misses_.push_back({std::string(pattern), name, std::string(reason)});
 }
 
-std::span<const Pass> all_passes() { return kPasses; }
+std::span<const Pass> all_passes() {
+  return kPasses;
+}
 
 Result<std::vector<PassRecord>> run_passes(ir::Graph& graph, PassContext& context,
                                            const std::function<void(const Pass&, const ir::Graph&)>& after) {

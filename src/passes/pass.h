@@ -1,5 +1,5 @@
-// Passes: graph in, graph out. One rewrite per file, one ordered list (passes.inc). Passes are named, timed, switchable,
-// verified in tests; every fusion says where it fired and every near miss says why it did not.
+// Passes: graph in, graph out. One rewrite per file, one ordered list (passes.inc). Passes are named, timed,
+// switchable, verified in tests; every fusion says where it fired and every near miss says why it did not.
 #pragma once
 
 #include <functional>
@@ -24,9 +24,9 @@ struct NearMiss {
 };
 
 struct PassOptions {
-  std::set<std::string, std::less<>> disabled;  // names of passes to leave out
+  std::set<std::string, std::less<>> disabled;           // names of passes to leave out
   std::size_t fold_limit_bytes = std::size_t{64} << 20;  // a folded constant may have max(this, 4x its inputs)
-  bool verify_each = false;                     // run the verifier after every pass that changed something
+  bool verify_each = false;                              // run the verifier after every pass that changed something
 };
 
 class PassContext {
@@ -59,8 +59,8 @@ struct PassRecord {
   int rewrites = 0;
   double milliseconds = 0;
 };
-// Runs all passes in order (groups of simplification are repeated until nothing changes, bounded). `after` sees the graph
-// after every pass that changed it (for --print-after style tools); may be empty.
+// Runs all passes in order (groups of simplification are repeated until nothing changes, bounded). `after` sees the
+// graph after every pass that changed it (for --print-after style tools); may be empty.
 Result<std::vector<PassRecord>> run_passes(ir::Graph& graph, PassContext& context,
                                            const std::function<void(const Pass&, const ir::Graph&)>& after = {});
 

@@ -16,12 +16,13 @@ struct Replacement {
   ir::Origin origin;
 };
 
-// Inserts the replacement before `last`, redirects the uses of its output, erases it, and records the fusion. The output
-// must have the same type as before: a different one is an internal error.
-Result<ir::Node*> replace(ir::Graph& graph, PassContext& context, std::string_view pattern, ir::Node& last, Replacement with);
+// Inserts the replacement before `last`, redirects the uses of its output, erases it, and records the fusion. The
+// output must have the same type as before: a different one is an internal error.
+Result<ir::Node*> replace(ir::Graph& graph, PassContext& context, std::string_view pattern, ir::Node& last,
+                          Replacement with);
 
-// Calls `rewrite` on every node in order (nodes that it adds before the current one are not visited); it returns whether it
-// changed something. The visited node may be erased.
+// Calls `rewrite` on every node in order (nodes that it adds before the current one are not visited); it returns
+// whether it changed something. The visited node may be erased.
 template <class Rewrite>
 Result<int> for_each_node(ir::Graph& graph, Rewrite&& rewrite) {
   int rewrites = 0;

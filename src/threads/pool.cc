@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
+#include <csignal>
 #include <map>
 #include <mutex>
 #include <new>
@@ -125,7 +125,8 @@ Status Pool::start_workers(const PoolOptions& options) {
 
 Pool::~Pool() {
   if (in_forked_child()) {
-    // The workers are threads of the parent: there is nothing to stop or to join here.
+    // The workers are threads of the parent: there is nothing to stop or to join here, so they are leaked.
+    // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): without memory for this, a forked child may as well end
     new std::vector<std::thread>(std::move(workers_));
     return;
   }

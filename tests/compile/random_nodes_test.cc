@@ -1,5 +1,5 @@
-// Every op of the IR as it comes up in random valid graphs: compiled alone and run, against the reference interpreter; with
-// several thread counts, the same bits. What compilation refuses must be refused with a reason, and is counted.
+// Every op of the IR as it comes up in random valid graphs: compiled alone and run, against the reference interpreter;
+// with several thread counts, the same bits. What compilation refuses must be refused with a reason, and is counted.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -68,8 +68,9 @@ Result<Alone> isolate(const ir::Node& node, const std::map<const ir::Value*, ir:
       attrs.set(name, attr);
     }
   }
-  INTAGLIO_TRY(ir::Node* copy, alone.graph.add({node.op(), operands, attrs, {"node", ""}, "", {}}));
-  for (std::size_t i = 0; i < copy->outputs().size(); ++i) alone.graph.add_output("y" + std::to_string(i), copy->output(i));
+  INTAGLIO_TRY(ir::Node * copy, alone.graph.add({node.op(), operands, attrs, {"node", ""}, "", {}}));
+  for (std::size_t i = 0; i < copy->outputs().size(); ++i)
+    alone.graph.add_output("y" + std::to_string(i), copy->output(i));
   return alone;
 }
 
@@ -83,11 +84,12 @@ Result<ir::Tensor> random_tensor(const ir::Value& value, std::mt19937& random) {
   INTAGLIO_TRY(const std::int64_t count, element_count(shape));
   std::vector<float> floats;
   std::normal_distribution<float> normal;
-  for (std::int64_t i = 0; i < count; ++i) floats.push_back(is_floating(value.dtype()) ? normal(random) : static_cast<float>(random() % 3));
+  for (std::int64_t i = 0; i < count; ++i)
+    floats.push_back(is_floating(value.dtype()) ? normal(random) : static_cast<float>(random() % 3));
   INTAGLIO_TRY(const ir::Tensor plain, ir::Tensor::from(shape, floats));
   ir::Graph graph;
   ir::Value* x = graph.add_input("x", {DType::f32, constant_dims(shape)});
-  INTAGLIO_TRY(ir::Value* y, graph.add1({ir::Op::cast, {x}, {{"to", value.dtype()}}, {}, "", {}}));
+  INTAGLIO_TRY(ir::Value * y, graph.add1({ir::Op::cast, {x}, {{"to", value.dtype()}}, {}, "", {}}));
   graph.add_output("y", y);
   INTAGLIO_TRY(const auto cast, interp::run(graph, std::vector<ir::Tensor>{plain}));
   return cast[0];
@@ -95,7 +97,8 @@ Result<ir::Tensor> random_tensor(const ir::Value& value, std::mt19937& random) {
 
 using Bytes = std::vector<std::vector<std::byte>>;
 
-Result<Bytes> run_plan(const std::shared_ptr<const plan::Plan>& plan, const std::vector<ir::Tensor>& inputs, int threads) {
+Result<Bytes> run_plan(const std::shared_ptr<const plan::Plan>& plan, const std::vector<ir::Tensor>& inputs,
+                       int threads) {
   // The process keeps a shared pool only while somebody holds it.
   static std::map<int, std::shared_ptr<threads::Pool>> pools;
   if (!pools[threads]) {
@@ -131,9 +134,10 @@ double largest_finite(const ir::Tensor& tensor) {
   return largest;
 }
 
-// Floats may differ by the roundings of the op's own sums, relative to the result and to the largest number that went in;
-// everything else must be equal.
-void expect_close(const ir::Tensor& expected, const std::vector<std::byte>& bytes, double largest, const std::string& what) {
+// Floats may differ by the roundings of the op's own sums, relative to the result and to the largest number that went
+// in; everything else must be equal.
+void expect_close(const ir::Tensor& expected, const std::vector<std::byte>& bytes, double largest,
+                  const std::string& what) {
   ASSERT_EQ(expected.bytes, bytes.size()) << what;
   ir::Tensor got = expected;
   got.data = bytes.data();
@@ -143,7 +147,8 @@ void expect_close(const ir::Tensor& expected, const std::vector<std::byte>& byte
     const double a = expected.as_double(i);
     const double b = got.as_double(i);
     if ((std::isnan(a) && std::isnan(b)) || a == b) continue;
-    ASSERT_LE(std::abs(a - b), relative * std::abs(a) + 0.1 * relative * largest) << what << "\nelement " << i << ": " << b << ", expected " << a;
+    ASSERT_LE(std::abs(a - b), relative * std::abs(a) + 0.1 * relative * largest)
+        << what << "\nelement " << i << ": " << b << ", expected " << a;
   }
 }
 

@@ -1,9 +1,10 @@
-// Text tests of passes: every tests/passes/<pass>.ir holds cases separated by lines of "---". A case is a graph in the text
-// form of src/ir/text.h with directives in comments:
+// Text tests of passes: every tests/passes/<pass>.ir holds cases separated by lines of "---". A case is a graph in the
+// text form of src/ir/text.h with directives in comments:
 //   # case: what it shows
 //   # ops: gelu=1 erf=0                 op counts afterwards (required: a case that checks nothing fails)
 //   # check: text                        must occur in the printed graph afterwards (any number)
-//   # near-miss: pattern: text           must be among the near misses (any number; a case without this line must have none
+//   # near-miss: pattern: text           must be among the near misses (any number; a case without this line must have
+//   none
 //                                        of this file's pattern)
 //   # shape: input=2x3                   concrete shapes of inputs with symbolic dims
 //   # keep: pass, pass                   other passes that may run (default: the file's pass and the simplifications)
@@ -51,7 +52,8 @@ void read_directive(const std::string& line, Case& out) {
   if (const auto check = after("check")) out.checks.push_back(*check);
   if (const auto ops = after("ops")) {
     std::istringstream words(*ops);
-    for (std::string word; words >> word;) out.ops[word.substr(0, word.find('='))] = std::stoi(word.substr(word.find('=') + 1));
+    for (std::string word; words >> word;)
+      out.ops[word.substr(0, word.find('='))] = std::stoi(word.substr(word.find('=') + 1));
   }
   if (const auto miss = after("near-miss")) {
     const auto colon = miss->find(':');
@@ -59,11 +61,13 @@ void read_directive(const std::string& line, Case& out) {
   }
   if (const auto shapes = after("shape")) {
     std::istringstream words(*shapes);
-    for (std::string word; words >> word;) out.shapes[word.substr(0, word.find('='))] = *parse_shape(word.substr(word.find('=') + 1));
+    for (std::string word; words >> word;)
+      out.shapes[word.substr(0, word.find('='))] = *parse_shape(word.substr(word.find('=') + 1));
   }
   if (const auto keep = after("keep")) {
     std::istringstream words(*keep);
-    for (std::string word; words >> word;) out.keep.insert(word.ends_with(',') ? word.substr(0, word.size() - 1) : word);
+    for (std::string word; words >> word;)
+      out.keep.insert(word.ends_with(',') ? word.substr(0, word.size() - 1) : word);
   }
 }
 
@@ -113,7 +117,8 @@ std::vector<ir::Tensor> random_inputs(const ir::Graph& graph, const Case& test) 
     const auto found = test.shapes.find(port.name);
     const auto constant = constant_values(port.value->shape());
     EXPECT_TRUE(found != test.shapes.end() || constant) << "no '# shape:' for input " << port.name;
-    inputs.push_back(random_input(*port.value, found != test.shapes.end() ? found->second : constant.value_or(Shape{}), random));
+    inputs.push_back(
+        random_input(*port.value, found != test.shapes.end() ? found->second : constant.value_or(Shape{}), random));
   }
   return inputs;
 }
@@ -157,14 +162,17 @@ void run_case(const std::string& pass, const Case& test) {
   std::map<std::string, int> counts;
   for (const ir::Node& node : graph.nodes()) ++counts[std::string(ir::name_of(node.op()))];
   for (const auto& [op, count] : test.ops) EXPECT_EQ(counts[op], count) << op << " in\n" << printed;
-  for (const std::string& check : test.checks) EXPECT_NE(printed.find(check), std::string::npos) << check << " in\n" << printed;
+  for (const std::string& check : test.checks)
+    EXPECT_NE(printed.find(check), std::string::npos) << check << " in\n" << printed;
   for (const auto& [pattern, reason] : test.near_misses) {
     bool found = false;
-    for (const NearMiss& miss : context.near_misses()) found = found || (miss.pattern == pattern && miss.reason.find(reason) != std::string::npos);
+    for (const NearMiss& miss : context.near_misses())
+      found = found || (miss.pattern == pattern && miss.reason.find(reason) != std::string::npos);
     EXPECT_TRUE(found) << "no near miss " << pattern << ": " << reason;
   }
   if (test.near_misses.empty()) {
-    for (const NearMiss& miss : context.near_misses()) ADD_FAILURE() << "near miss of " << miss.pattern << ": " << miss.reason;
+    for (const NearMiss& miss : context.near_misses())
+      ADD_FAILURE() << "near miss of " << miss.pattern << ": " << miss.reason;
   }
   const auto after = interp::run(graph, inputs, {.precision = interp::Precision::f64});
   ASSERT_TRUE(after) << after.error().to_string();

@@ -10,12 +10,18 @@ namespace {
 
 std::string activation_of(const ir::Node& node) {
   switch (node.op()) {
-    case ir::Op::relu: return "relu";
-    case ir::Op::gelu: return node.attrs().s("approximate") == "tanh" ? "gelu_tanh" : "gelu";
-    case ir::Op::silu: return "silu";
-    case ir::Op::sigmoid: return "sigmoid";
-    case ir::Op::tanh: return "tanh";
-    default: return {};
+    case ir::Op::relu:
+      return "relu";
+    case ir::Op::gelu:
+      return node.attrs().s("approximate") == "tanh" ? "gelu_tanh" : "gelu";
+    case ir::Op::silu:
+      return "silu";
+    case ir::Op::sigmoid:
+      return "sigmoid";
+    case ir::Op::tanh:
+      return "tanh";
+    default:
+      return {};
   }
 }
 

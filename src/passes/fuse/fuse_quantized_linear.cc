@@ -14,9 +14,13 @@ namespace {
 
 constexpr std::string_view kPattern = "quantized_linear";
 
-bool one_element(const ir::Value* value) { return value != nullptr && element_count(value->shape()) == Dim(1); }
+bool one_element(const ir::Value* value) {
+  return value != nullptr && element_count(value->shape()) == Dim(1);
+}
 
-bool one_or_row(const ir::Value* value, const Dim& n) { return one_element(value) || (value != nullptr && value->rank() == 1 && is_row_vector(value, n)); }
+bool one_or_row(const ir::Value* value, const Dim& n) {
+  return one_element(value) || (value != nullptr && value->rank() == 1 && is_row_vector(value, n));
+}
 
 // The scale of the activations (one element) and that of the weights (constant, one element or a row).
 struct Scales {
@@ -45,13 +49,17 @@ Result<bool> from_mul(ir::Graph& graph, PassContext& context, ir::Node& mul) {
     if (cast->output()->dtype() != DType::f32) return miss("the accumulator is not converted to f32");
     if (!weight->is_constant() || weight->rank() != 2) return miss("the weight is not a constant matrix");
     if (product->input(0)->rank() < 1) return miss("the activations have rank 0");
-    if (!product->output()->has_one_use() || !cast->output()->has_one_use()) return miss("the integer product is used elsewhere too");
+    if (!product->output()->has_one_use() || !cast->output()->has_one_use())
+      return miss("the integer product is used elsewhere too");
     const auto scales = match_scales(mul.input(1 - i), n);
-    if (!scales) return miss("the factor is not activation scale (one element) times weight scale (constant, one element or a row)");
+    if (!scales)
+      return miss(
+          "the factor is not activation scale (one element) times weight scale (constant, one element or a row)");
     ir::Value* x_zp = product->input(2);
     ir::Value* w_zp = product->input(3);
     if (x_zp != nullptr && !one_element(x_zp)) return miss("the activations have a zero point per row");
-    if (w_zp != nullptr && !(w_zp->is_constant() && one_or_row(w_zp, n))) return miss("the weights' zero point is not a constant");
+    if (w_zp != nullptr && !(w_zp->is_constant() && one_or_row(w_zp, n)))
+      return miss("the weights' zero point is not a constant");
     INTAGLIO_CHECK(replace(graph, context, kPattern, mul,
                            {ir::Op::quantized_linear,
                             {product->input(0), weight, scales->x, x_zp, scales->w, w_zp},
@@ -67,7 +75,8 @@ Result<bool> add_bias(ir::Graph& graph, PassContext& context, ir::Node& add) {
     ir::Node* linear = made_by(add.input(i), ir::Op::quantized_linear);
     ir::Value* bias = add.input(1 - i);
     if (linear == nullptr || !bias->is_constant() || !linear->output()->has_one_use()) continue;
-    if (linear->input(6) != nullptr || linear->input(7) != nullptr || linear->attrs().s("activation") != "none") continue;
+    if (linear->input(6) != nullptr || linear->input(7) != nullptr || linear->attrs().s("activation") != "none")
+      continue;
     const Dim& n = linear->output()->shape().back();
     if (!is_row_vector(bias, n) || !same_shape(linear->output(), add.output())) continue;
     if (bias->rank() != 1) {
@@ -76,8 +85,9 @@ Result<bool> add_bias(ir::Graph& graph, PassContext& context, ir::Node& add) {
     std::vector<ir::Value*> inputs(linear->inputs().begin(), linear->inputs().end());
     inputs.resize(7, nullptr);
     inputs[6] = bias;
-    INTAGLIO_CHECK(replace(graph, context, "quantized_linear_bias", add,
-                           {ir::Op::quantized_linear, std::move(inputs), linear->attrs(), merge_origins({linear, &add})}));
+    INTAGLIO_CHECK(
+        replace(graph, context, "quantized_linear_bias", add,
+                {ir::Op::quantized_linear, std::move(inputs), linear->attrs(), merge_origins({linear, &add})}));
     return true;
   }
   return false;

@@ -19,7 +19,9 @@ ir::Value* unmerged(ir::Value* value) {
   return kept ? reshape->input(0) : nullptr;
 }
 
-Dims leading(const Dims& shape) { return Dims(shape.begin(), shape.end() - 2); }
+Dims leading(const Dims& shape) {
+  return Dims(shape.begin(), shape.end() - 2);
+}
 
 Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
   if (last.op() != ir::Op::reshape) return false;
@@ -32,7 +34,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
   wanted.push_back(matmul->output()->shape()[1]);
   wanted.push_back(matmul->output()->shape()[2]);
   if (wanted != last.output()->shape()) return false;
-  INTAGLIO_CHECK(replace(graph, context, "matmul_without_reshapes", last, {ir::Op::matmul, {a, b}, {}, merge_origins({matmul, &last})}));
+  INTAGLIO_CHECK(replace(graph, context, "matmul_without_reshapes", last,
+                         {ir::Op::matmul, {a, b}, {}, merge_origins({matmul, &last})}));
   return true;
 }
 

@@ -5,10 +5,11 @@
 //          %p = where(not any(not (%m == -inf)), 0, %p)       (core ATen; may be missing)
 //          %y = matmul(%p, %v)
 // After:   %y = attention(%q, %k, %v, %mask) {layout="bhsd", scale=a*b*c, safe}
-// A key dropped with the lowest finite value is not the same as one dropped with -inf: a row that drops all keys then attends evenly
-// to all of them. Such a where becomes an added mask (0 or the lowest value), which keeps that; -inf becomes a bool mask.
-// Operands of rank 3 ([batch*heads, seq, d]) become rank 4 with one head. `safe` is set where the graph turns the NaN rows of
-// a fully masked query into zeros. Such guards also hide NaN that come from the data; attention lets those through.
+// A key dropped with the lowest finite value is not the same as one dropped with -inf: a row that drops all keys then
+// attends evenly to all of them. Such a where becomes an added mask (0 or the lowest value), which keeps that; -inf
+// becomes a bool mask. Operands of rank 3 ([batch*heads, seq, d]) become rank 4 with one head. `safe` is set where the
+// graph turns the NaN rows of a fully masked query into zeros. Such guards also hide NaN that come from the data;
+// attention lets those through.
 #include <cmath>
 
 #include "passes/rewrite.h"
@@ -59,7 +60,7 @@ Probabilities match_probabilities(const ir::Value* value) {
 struct Scores {
   ir::Node* product = nullptr;  // matmul(q, k^T)
   ir::Value* mask = nullptr;
-  bool inverted = false;  // the mask says which keys to drop
+  bool inverted = false;       // the mask says which keys to drop
   double dropped = -INFINITY;  // what a where puts in the place of a dropped score
   double scale = 1;
 };
@@ -91,7 +92,8 @@ std::optional<Scores> match_scores(ir::Value* value) {
       scores.product = peel_scales(where->input(keep), scores.scale);
       scores.mask = where->input(0);
       scores.inverted = keep == 2;
-      if (scores.product == nullptr || !is_lowest(where->input(3 - keep)) || !same_shape(where->input(keep), value)) continue;
+      if (scores.product == nullptr || !is_lowest(where->input(3 - keep)) || !same_shape(where->input(keep), value))
+        continue;
       scores.dropped = *splat_value(where->input(3 - keep));
       return scores;
     }
@@ -141,7 +143,8 @@ class Editor {
   }
   ir::Value* add_scalar(double value, DType dtype) {
     if (!status_) return nullptr;
-    auto full = graph_.add1({ir::Op::full, {}, {{"shape", Dims{}}, {"value", value}, {"to", dtype}}, before_.origin(), "c", {}}, &before_);
+    auto full = graph_.add1(
+        {ir::Op::full, {}, {{"shape", Dims{}}, {"value", value}, {"to", dtype}}, before_.origin(), "c", {}}, &before_);
     if (full) return *full;
     status_ = fail(std::move(full).error());
     return nullptr;
@@ -152,7 +155,8 @@ class Editor {
   Status status_;
 };
 
-// Why the operands cannot be an attention's, or empty. Shapes are those of matmul operands: q [.., Sq, D], kt [.., D, Sk].
+// Why the operands cannot be an attention's, or empty. Shapes are those of matmul operands: q [.., Sq, D], kt [.., D,
+// Sk].
 std::string_view unfit(const ir::Value* q, const ir::Value* kt, const ir::Value* v, const Scores& scores) {
   const int rank = q->rank();
   if (rank != 3 && rank != 4) return "the operands have neither rank 3 nor rank 4";
@@ -161,9 +165,11 @@ std::string_view unfit(const ir::Value* q, const ir::Value* kt, const ir::Value*
   if (q->dtype() != DType::f32) return "there is no kernel for this dtype";
   for (int axis = 0; axis + 2 < rank; ++axis) {
     const auto a = static_cast<std::size_t>(axis);
-    if (q->shape()[a] != kt->shape()[a] || q->shape()[a] != v->shape()[a]) return "batch or heads of q, k and v are not provably equal";
+    if (q->shape()[a] != kt->shape()[a] || q->shape()[a] != v->shape()[a])
+      return "batch or heads of q, k and v are not provably equal";
   }
-  if (scores.mask != nullptr && scores.mask->dtype() != DType::boolean && scores.mask->dtype() != q->dtype()) return "the mask is neither bool nor of the operands' dtype";
+  if (scores.mask != nullptr && scores.mask->dtype() != DType::boolean && scores.mask->dtype() != q->dtype())
+    return "the mask is neither bool nor of the operands' dtype";
   if (scores.mask != nullptr && scores.mask->rank() > rank) return "the mask has a higher rank than the scores";
   return {};
 }
@@ -177,7 +183,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
     return false;
   };
   const ir::Node& softmax = *probabilities.softmax;
-  if (softmax.attrs().b("log") || softmax.attrs().i("axis") != softmax.output()->rank() - 1) return miss("the softmax does not run over the last axis");
+  if (softmax.attrs().b("log") || softmax.attrs().i("axis") != softmax.output()->rank() - 1)
+    return miss("the softmax does not run over the last axis");
   auto scores = match_scores(softmax.input(0));
   if (!scores) return miss("the softmax is not of a scaled and masked product of two matrices");
   ir::Value* q = scores->product->input(0);
@@ -195,19 +202,26 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
   Editor edit(graph, last);
   const bool ranked = q->rank() == 4;
   ir::Value* mask = scores->mask;
-  if (std::isfinite(scores->dropped)) mask = edit.added_mask(mask, scores->inverted, scores->dropped, q->dtype());
-  else if (scores->inverted) mask = edit.add(ir::Op::logical_not, mask, {});
-  std::vector<ir::Value*> inputs{edit.with_head(q), edit.with_head(edit.swap_last(kt)), edit.with_head(last.input(1)), edit.with_head(mask)};
+  if (std::isfinite(scores->dropped))
+    mask = edit.added_mask(mask, scores->inverted, scores->dropped, q->dtype());
+  else if (scores->inverted)
+    mask = edit.add(ir::Op::logical_not, mask, {});
+  std::vector<ir::Value*> inputs{edit.with_head(q), edit.with_head(edit.swap_last(kt)), edit.with_head(last.input(1)),
+                                 edit.with_head(mask)};
   INTAGLIO_CHECK(edit.status());
   ir::Attrs attrs{{"scale", scores->scale}, {"safe", probabilities.safe}};
   const ir::Origin origin = merge_origins({scores->product, probabilities.softmax, &last});
   if (ranked) {
-    INTAGLIO_CHECK(replace(graph, context, kPattern, last, {ir::Op::attention, std::move(inputs), std::move(attrs), origin}));
+    INTAGLIO_CHECK(
+        replace(graph, context, kPattern, last, {ir::Op::attention, std::move(inputs), std::move(attrs), origin}));
     return true;
   }
-  INTAGLIO_TRY(ir::Node* attention, graph.add({ir::Op::attention, std::move(inputs), std::move(attrs), origin, last.output()->name(), {}}, &last));
+  INTAGLIO_TRY(
+      ir::Node * attention,
+      graph.add({ir::Op::attention, std::move(inputs), std::move(attrs), origin, last.output()->name(), {}}, &last));
   ir::Attrs shape{{"shape", last.output()->shape()}};
-  INTAGLIO_CHECK(replace(graph, context, kPattern, last, {ir::Op::reshape, {attention->output()}, std::move(shape), origin}));
+  INTAGLIO_CHECK(
+      replace(graph, context, kPattern, last, {ir::Op::reshape, {attention->output()}, std::move(shape), origin}));
   return true;
 }
 

@@ -85,11 +85,14 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
   if (std::abs(factors.constant - 0.5) > 1e-6) return false;
   const bool by_erf = f->op() == ir::Op::erf;
   if (by_erf ? !is_erf_argument(f->input(0), x) : !is_tanh_argument(f->input(0), x)) {
-    context.near_miss(kPattern, last, by_erf ? "the argument of erf is not x / sqrt 2" : "the argument of tanh is not sqrt(2/pi) (x + 0.044715 x^3)");
+    context.near_miss(
+        kPattern, last,
+        by_erf ? "the argument of erf is not x / sqrt 2" : "the argument of tanh is not sqrt(2/pi) (x + 0.044715 x^3)");
     return false;
   }
   ir::Attrs attrs{{"approximate", std::string(by_erf ? "none" : "tanh")}};
-  INTAGLIO_CHECK(replace(graph, context, kPattern, last, {ir::Op::gelu, {x}, std::move(attrs), merge_origins({f, &last})}));
+  INTAGLIO_CHECK(
+      replace(graph, context, kPattern, last, {ir::Op::gelu, {x}, std::move(attrs), merge_origins({f, &last})}));
   return true;
 }
 

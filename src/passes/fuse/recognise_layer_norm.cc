@@ -1,4 +1,5 @@
-// Before:  %m = reduce(%x) {kind="mean", last axes, keepdims}      After:  %y = layer_norm(%x, %gamma, %beta) {axis, epsilon}
+// Before:  %m = reduce(%x) {kind="mean", last axes, keepdims}      After:  %y = layer_norm(%x, %gamma, %beta) {axis,
+// epsilon}
 //          %d = sub(%x, %m)
 //          %v = reduce(%d * %d) {kind="mean", last axes, keepdims}
 //          %n = %d / sqrt(%v + epsilon)        or  %d * rsqrt(...)  or  %d * reciprocal(sqrt(...))
@@ -21,7 +22,8 @@ std::optional<std::int64_t> trailing_mean(const ir::Node* reduce) {
   ir::Ints axes = reduce->attrs().ints("axes");
   std::sort(axes.begin(), axes.end());
   const auto rank = static_cast<std::int64_t>(reduce->input(0)->rank());
-  if (axes.empty() || axes.back() != rank - 1 || axes.front() != rank - static_cast<std::int64_t>(axes.size())) return std::nullopt;
+  if (axes.empty() || axes.back() != rank - 1 || axes.front() != rank - static_cast<std::int64_t>(axes.size()))
+    return std::nullopt;
   return axes.front();
 }
 
@@ -43,7 +45,8 @@ std::optional<Normalised> match_normalised(const ir::Node& node) {
   }
   if (node.op() != ir::Op::mul) return std::nullopt;
   for (std::size_t i = 0; i < 2; ++i) {
-    if (const ir::Node* rsqrt = made_by(node.input(i), ir::Op::rsqrt)) return Normalised{node.input(1 - i), rsqrt->input(0)};
+    if (const ir::Node* rsqrt = made_by(node.input(i), ir::Op::rsqrt))
+      return Normalised{node.input(1 - i), rsqrt->input(0)};
     const ir::Node* inverse = made_by(node.input(i), ir::Op::reciprocal);
     const ir::Node* sqrt = inverse == nullptr ? nullptr : made_by(inverse->input(0), ir::Op::sqrt);
     if (sqrt != nullptr) return Normalised{node.input(1 - i), sqrt->input(0)};
@@ -54,7 +57,8 @@ std::optional<Normalised> match_normalised(const ir::Node& node) {
 // A tensor over the normalised axes only: trailing dims equal to those of x, leading dims absent or 1.
 bool over_normalised_axes(const ir::Value* value, const ir::Value* x, std::int64_t axis) {
   const int normalised = x->rank() - static_cast<int>(axis);
-  if (value == nullptr || !value->is_constant() || value->rank() < normalised || value->rank() > x->rank()) return false;
+  if (value == nullptr || !value->is_constant() || value->rank() < normalised || value->rank() > x->rank())
+    return false;
   for (int i = 1; i <= value->rank(); ++i) {
     const Dim& dim = value->shape()[static_cast<std::size_t>(value->rank() - i)];
     const Dim& wanted = i <= normalised ? x->shape()[static_cast<std::size_t>(x->rank() - i)] : Dim(1);
@@ -64,7 +68,8 @@ bool over_normalised_axes(const ir::Value* value, const ir::Value* x, std::int64
 }
 
 // The operand without leading 1s.
-Result<ir::Value*> trailing(ir::Graph& graph, ir::Value* value, const ir::Value* x, std::int64_t axis, ir::Node& before) {
+Result<ir::Value*> trailing(ir::Graph& graph, ir::Value* value, const ir::Value* x, std::int64_t axis,
+                            ir::Node& before) {
   const auto normalised = static_cast<std::size_t>(x->rank() - axis);
   if (value == nullptr || value->shape().size() == normalised) return value;
   Dims shape(value->shape().end() - static_cast<std::ptrdiff_t>(normalised), value->shape().end());
@@ -99,7 +104,9 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   if (!axis || mean->input(0) != sub->input(0)) return false;
   // From here on it is meant to be a layer norm.
   const ir::Node* add = made_by(normalised->under_root, ir::Op::add);
-  const auto parts = add == nullptr ? std::nullopt : split_operands(*add, [](const ir::Value* v) { return splat_value(v).has_value(); });
+  const auto parts = add == nullptr
+                         ? std::nullopt
+                         : split_operands(*add, [](const ir::Value* v) { return splat_value(v).has_value(); });
   if (!parts) {
     context.near_miss(kPattern, node, "no constant epsilon is added to the variance");
     return false;
@@ -111,12 +118,13 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   }
   ir::Value* x = sub->input(0);
   Affine affine = match_affine(node, x, *axis);
-  INTAGLIO_TRY(ir::Value* gamma, trailing(graph, affine.gamma, x, *axis, *affine.last));
-  INTAGLIO_TRY(ir::Value* beta, trailing(graph, affine.beta, x, *axis, *affine.last));
+  INTAGLIO_TRY(ir::Value * gamma, trailing(graph, affine.gamma, x, *axis, *affine.last));
+  INTAGLIO_TRY(ir::Value * beta, trailing(graph, affine.beta, x, *axis, *affine.last));
   ir::Attrs attrs{{"axis", *axis}, {"epsilon", *splat_value(parts->second)}};
   const ir::Node* last = affine.last == &node ? nullptr : affine.last;
-  INTAGLIO_CHECK(replace(graph, context, kPattern, *affine.last,
-                         {ir::Op::layer_norm, {x, gamma, beta}, std::move(attrs), merge_origins({mean, sub, variance, &node, last})}));
+  INTAGLIO_CHECK(replace(
+      graph, context, kPattern, *affine.last,
+      {ir::Op::layer_norm, {x, gamma, beta}, std::move(attrs), merge_origins({mean, sub, variance, &node, last})}));
   return true;
 }
 

@@ -12,7 +12,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& mul) {
   for (std::size_t i = 0; i < 2; ++i) {
     const ir::Node* sigmoid = made_by(mul.input(i), ir::Op::sigmoid);
     if (sigmoid == nullptr || sigmoid->input(0) != mul.input(1 - i)) continue;
-    INTAGLIO_CHECK(replace(graph, context, "silu", mul, {ir::Op::silu, {sigmoid->input(0)}, {}, merge_origins({sigmoid, &mul})}));
+    INTAGLIO_CHECK(
+        replace(graph, context, "silu", mul, {ir::Op::silu, {sigmoid->input(0)}, {}, merge_origins({sigmoid, &mul})}));
     return true;
   }
   return false;

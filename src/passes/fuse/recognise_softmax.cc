@@ -35,8 +35,9 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& div) {
     return false;
   }
   ir::Attrs attrs{{"axis", sum->attrs().ints("axes")[0]}};
-  INTAGLIO_CHECK(replace(graph, context, kPattern, div,
-                         {ir::Op::softmax, {sub->input(0)}, std::move(attrs), merge_origins({max, sub, exp, sum, &div})}));
+  INTAGLIO_CHECK(
+      replace(graph, context, kPattern, div,
+              {ir::Op::softmax, {sub->input(0)}, std::move(attrs), merge_origins({max, sub, exp, sum, &div})}));
   return true;
 }
 

@@ -1,8 +1,10 @@
-// Before:  %q = transpose(%a) {perm=[0,2,1,3]}   (also %k, %v)      After:  %z = attention(%a, %b, %c, %mask) {layout="bshd"}
+// Before:  %q = transpose(%a) {perm=[0,2,1,3]}   (also %k, %v)      After:  %z = attention(%a, %b, %c, %mask)
+// {layout="bshd"}
 //          %y = attention(%q, %k, %v, %mask) {layout="bhsd"}
 //          %z = transpose(%y) {perm=[0,2,1,3]}
-// Projections write [batch, seq, heads, d] and attention reads it in place, so four copies disappear. An operand that is not
-// such a transpose would need one: only done when it pays (at least two of q, k, v and the output are transposed).
+// Projections write [batch, seq, heads, d] and attention reads it in place, so four copies disappear. An operand that
+// is not such a transpose would need one: only done when it pays (at least two of q, k, v and the output are
+// transposed).
 #include "passes/rewrite.h"
 
 namespace intaglio::passes {
@@ -15,7 +17,9 @@ constexpr std::string_view kPattern = "attention_layout";
 const ir::Ints kSwap{0, 2, 1, 3};
 
 // A transpose of heads and positions.
-bool is_swap(const ir::Node* node) { return node != nullptr && node->op() == ir::Op::transpose && node->attrs().ints("perm") == kSwap; }
+bool is_swap(const ir::Node* node) {
+  return node != nullptr && node->op() == ir::Op::transpose && node->attrs().ints("perm") == kSwap;
+}
 
 Result<ir::Value*> swapped(ir::Graph& graph, ir::Value* value, ir::Node& before) {
   if (is_swap(value->producer())) return value->producer()->input(0);
@@ -41,8 +45,9 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   ir::Attrs attrs = node.attrs();
   attrs.set("layout", std::string("bshd"));
   ir::NodeSpec spec{ir::Op::attention, std::move(inputs), std::move(attrs), node.origin(), node.output()->name(), {}};
-  INTAGLIO_TRY(ir::Node* attention, graph.add(std::move(spec), &node));
-  INTAGLIO_TRY(ir::Value* back, graph.add1({ir::Op::transpose, {attention->output()}, {{"perm", kSwap}}, node.origin(), {}, {}}, &node));
+  INTAGLIO_TRY(ir::Node * attention, graph.add(std::move(spec), &node));
+  INTAGLIO_TRY(ir::Value * back,
+               graph.add1({ir::Op::transpose, {attention->output()}, {{"perm", kSwap}}, node.origin(), {}, {}}, &node));
   graph.replace_all_uses(node.output(), back);
   graph.erase(&node);
   context.applied(kPattern, *attention);

@@ -19,7 +19,8 @@ class Writer {
 
   ir::Value* add(ir::Op op, std::vector<ir::Value*> inputs, ir::Attrs attrs = {}) {
     if (!status_) return nullptr;
-    auto value = graph_.add1({op, std::move(inputs), std::move(attrs), before_.origin(), before_.output()->name(), {}}, &before_);
+    auto value = graph_.add1({op, std::move(inputs), std::move(attrs), before_.origin(), before_.output()->name(), {}},
+                             &before_);
     if (value) return *value;
     status_ = fail(std::move(value).error());
     return nullptr;
@@ -69,18 +70,23 @@ Status through_f32(ir::Graph& graph, ir::Node& node, ir::Attrs attrs) {
   return write.finish(write.cast(y, node.output()->dtype()));
 }
 
-bool other_float(const ir::Value* value) { return value != nullptr && is_floating(value->dtype()) && value->dtype() != DType::f32; }
+bool other_float(const ir::Value* value) {
+  return value != nullptr && is_floating(value->dtype()) && value->dtype() != DType::f32;
+}
 
 Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   const auto report = [&](const ir::Value* value) {
-    context.near_miss(ir::name_of(node.op()), node, "there is no " + std::string(name_of(value->dtype())) + " kernel of it; it runs in parts");
+    context.near_miss(ir::name_of(node.op()), node,
+                      "there is no " + std::string(name_of(value->dtype())) + " kernel of it; it runs in parts");
   };
   switch (node.op()) {
     case ir::Op::linear: {
       const bool constant = node.input(1)->is_constant() && (node.input(2) == nullptr || node.input(2)->is_constant());
       if (!other_float(node.output()) && constant) return false;
-      if (constant) report(node.output());
-      else context.near_miss("linear", node, "the weight or the bias is not constant");
+      if (constant)
+        report(node.output());
+      else
+        context.near_miss("linear", node, "the weight or the bias is not constant");
       INTAGLIO_CHECK(expand_linear(graph, node));
       return true;
     }
@@ -95,7 +101,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
       report(other_float(node.input(0)) ? node.input(0) : node.input(1));
       INTAGLIO_CHECK(through_f32(graph, node, node.attrs()));
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 

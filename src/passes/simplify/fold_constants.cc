@@ -1,7 +1,7 @@
 // Before:  %y = add(%c1, %c2)   (constants)      After:  const %y
-// Bounded: a result may have at most max(fold_limit_bytes, 4x the bytes of its operands), so that a small file cannot ask
-// for a huge plan. What is refused stays in the graph and runs, and is reported once. Transposed weights of matrix products
-// are left to fuse_linear, which reads them in place.
+// Bounded: a result may have at most max(fold_limit_bytes, 4x the bytes of its operands), so that a small file cannot
+// ask for a huge plan. What is refused stays in the graph and runs, and is reported once. Transposed weights of matrix
+// products are left to fuse_linear, which reads them in place.
 #include <fmt/format.h>
 
 #include "interp/interp.h"
@@ -52,7 +52,8 @@ bool attrs_constant(const ir::Node& node) {
 bool is_weight_transpose(const ir::Node& node) {
   if (node.op() != ir::Op::transpose || node.output()->rank() != 2) return false;
   for (const ir::Use& use : node.output()->uses()) {
-    const bool weight = use.node != nullptr && (use.node->op() == ir::Op::matmul || use.node->op() == ir::Op::linear) && use.index == 1;
+    const bool weight =
+        use.node != nullptr && (use.node->op() == ir::Op::matmul || use.node->op() == ir::Op::linear) && use.index == 1;
     if (!weight) return false;
   }
   return true;

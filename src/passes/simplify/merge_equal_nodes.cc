@@ -1,6 +1,6 @@
 // Before:  %a = mul(%x, %s);  %b = mul(%x, %s)      After:  %a used for both
-// Every op of the IR is a pure function, so equal op, operands and attributes mean equal results. Constants with equal dtype,
-// shape and bytes count as equal operands (small ones only; weights are compared by address).
+// Every op of the IR is a pure function, so equal op, operands and attributes mean equal results. Constants with equal
+// dtype, shape and bytes count as equal operands (small ones only; weights are compared by address).
 #include <cstring>
 #include <map>
 
@@ -21,8 +21,10 @@ class Constants {
     if (value == nullptr || !value->is_constant()) return value;
     const ir::Tensor& tensor = value->constant();
     Key key{tensor.dtype, tensor.shape, {}};
-    if (tensor.bytes <= kSmallConstant) key.bytes.assign(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
-    else key.bytes = "@" + std::to_string(reinterpret_cast<std::uintptr_t>(tensor.data));
+    if (tensor.bytes <= kSmallConstant)
+      key.bytes.assign(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
+    else
+      key.bytes = "@" + std::to_string(reinterpret_cast<std::uintptr_t>(tensor.data));
     return known_.emplace(std::move(key), value).first->second;
   }
 

@@ -23,7 +23,8 @@ bool lossless(DType from, DType to) {
   if (from == DType::boolean) return to != DType::boolean;
   if (is_floating(from)) return is_floating(to) && (to == DType::f64 || (to == DType::f32 && from != DType::f64));
   if (is_floating(to)) return size_of(from) * 2 <= size_of(to);  // i8 in f16, i16 in f32, i32 in f64
-  if (is_unsigned_integer(from)) return size_of(to) > size_of(from) || (is_unsigned_integer(to) && size_of(to) >= size_of(from));
+  if (is_unsigned_integer(from))
+    return size_of(to) > size_of(from) || (is_unsigned_integer(to) && size_of(to) >= size_of(from));
   return is_signed_integer(to) && size_of(to) >= size_of(from);
 }
 
@@ -39,8 +40,8 @@ bool moves_only_ones(const ir::Node& transpose) {
   return true;
 }
 
-// x, if `reshape` is the last of reshape, transpose of the last two dims, reshape, where the reshapes only merge and split the
-// dims before those two.
+// x, if `reshape` is the last of reshape, transpose of the last two dims, reshape, where the reshapes only merge and
+// split the dims before those two.
 ir::Value* swapped_through_reshapes(const ir::Node& reshape) {
   const ir::Node* transpose = made_by(reshape.input(0), ir::Op::transpose);
   if (transpose == nullptr || transpose->attrs().ints("perm") != ir::Ints{0, 2, 1}) return nullptr;
@@ -62,7 +63,8 @@ std::optional<ir::NodeSpec> merged(const ir::Node& node) {
   };
   switch (node.op()) {
     case ir::Op::reshape:
-      if (const ir::Node* inner = made_by(x, ir::Op::reshape)) return with(ir::Op::reshape, inner->input(0), node.attrs());
+      if (const ir::Node* inner = made_by(x, ir::Op::reshape))
+        return with(ir::Op::reshape, inner->input(0), node.attrs());
       if (ir::Value* source = swapped_through_reshapes(node)) {
         ir::Ints perm;
         for (int i = 0; i < source->rank(); ++i) perm.push_back(i);
@@ -71,24 +73,28 @@ std::optional<ir::NodeSpec> merged(const ir::Node& node) {
       }
       return std::nullopt;
     case ir::Op::expand:
-      if (const ir::Node* inner = made_by(x, ir::Op::expand)) return with(ir::Op::expand, inner->input(0), node.attrs());
+      if (const ir::Node* inner = made_by(x, ir::Op::expand))
+        return with(ir::Op::expand, inner->input(0), node.attrs());
       return std::nullopt;
     case ir::Op::transpose: {
       if (const ir::Node* inner = made_by(x, ir::Op::transpose)) {
         ir::Ints perm;
-        for (std::int64_t axis : node.attrs().ints("perm")) perm.push_back(inner->attrs().ints("perm")[static_cast<std::size_t>(axis)]);
+        for (std::int64_t axis : node.attrs().ints("perm"))
+          perm.push_back(inner->attrs().ints("perm")[static_cast<std::size_t>(axis)]);
         return with(ir::Op::transpose, inner->input(0), {{"perm", perm}});
       }
       if (moves_only_ones(node)) return with(ir::Op::reshape, x, {{"shape", node.output()->shape()}});
       return std::nullopt;
     }
     case ir::Op::cast:
-      if (const ir::Node* inner = made_by(x, ir::Op::cast); inner != nullptr && lossless(inner->input(0)->dtype(), x->dtype()) &&
+      if (const ir::Node* inner = made_by(x, ir::Op::cast); inner != nullptr &&
+                                                            lossless(inner->input(0)->dtype(), x->dtype()) &&
                                                             node.output()->dtype() != DType::boolean) {
         return with(ir::Op::cast, inner->input(0), node.attrs());
       }
       return std::nullopt;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -96,8 +102,10 @@ bool broadcasts(const ir::Node& node) {
   switch (ir::schema(node.op()).group) {
     case ir::OpGroup::binary:
     case ir::OpGroup::compare:
-    case ir::OpGroup::ternary: return true;
-    default: return false;
+    case ir::OpGroup::ternary:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -129,7 +137,7 @@ Result<int> merge_movement(ir::Graph& graph, PassContext&) {
     }
     auto spec = merged(node);
     if (!spec) continue;
-    INTAGLIO_TRY(ir::Value* value, graph.add1(*std::move(spec), &node));
+    INTAGLIO_TRY(ir::Value * value, graph.add1(*std::move(spec), &node));
     graph.replace_all_uses(node.output(), value);
     graph.erase(&node);
     ++rewrites;

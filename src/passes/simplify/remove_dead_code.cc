@@ -5,6 +5,8 @@ namespace intaglio::passes {
 
 Result<int> remove_dead_code(ir::Graph& graph, PassContext& context);
 
-Result<int> remove_dead_code(ir::Graph& graph, PassContext&) { return graph.erase_dead(); }
+Result<int> remove_dead_code(ir::Graph& graph, PassContext&) {
+  return graph.erase_dead();
+}
 
 }  // namespace intaglio::passes

@@ -1,7 +1,7 @@
 // Before:  %y = reshape(%x) {shape = shape of %x}      After:  %x
-// The same for: cast to the own dtype, transpose with the identity, expand to the own shape, slices of everything, concat
-// of one part, pad by nothing, x * 1, x / 1, x + 0, x - 0 and where with equal branches.
-// x + 0 turns -0 into +0; nobody can tell the two apart after an addition, but x - 0 and x * 1 are exact for every x.
+// The same for: cast to the own dtype, transpose with the identity, expand to the own shape, slices of everything,
+// concat of one part, pad by nothing, x * 1, x / 1, x + 0, x - 0 and where with equal branches. x + 0 turns -0 into +0;
+// nobody can tell the two apart after an addition, but x - 0 and x * 1 are exact for every x.
 #include "passes/match.h"
 #include "passes/pass.h"
 
@@ -51,23 +51,33 @@ ir::Value* neutral(const ir::Node& node, double unit, bool commutative) {
 ir::Value* equal_value(const ir::Node& node) {
   ir::Value* x = node.input(0);
   switch (node.op()) {
-    case ir::Op::cast: return x->dtype() == node.output()->dtype() ? x : nullptr;
+    case ir::Op::cast:
+      return x->dtype() == node.output()->dtype() ? x : nullptr;
     case ir::Op::reshape:
-    case ir::Op::expand: return same_shape(x, node.output()) ? x : nullptr;
-    case ir::Op::transpose: return is_identity(node.attrs().ints("perm")) ? x : nullptr;
-    case ir::Op::slice: return takes_everything(node) ? x : nullptr;
-    case ir::Op::concat: return node.inputs().size() == 1 ? x : nullptr;
+    case ir::Op::expand:
+      return same_shape(x, node.output()) ? x : nullptr;
+    case ir::Op::transpose:
+      return is_identity(node.attrs().ints("perm")) ? x : nullptr;
+    case ir::Op::slice:
+      return takes_everything(node) ? x : nullptr;
+    case ir::Op::concat:
+      return node.inputs().size() == 1 ? x : nullptr;
     case ir::Op::pad:
       return all_zero(node.attrs().dims("before")) && all_zero(node.attrs().dims("after")) ? x : nullptr;
-    case ir::Op::mul: return neutral(node, 1, true);
-    case ir::Op::div: return neutral(node, 1, false);
-    case ir::Op::add: return neutral(node, 0, true);
-    case ir::Op::sub: return neutral(node, 0, false);
+    case ir::Op::mul:
+      return neutral(node, 1, true);
+    case ir::Op::div:
+      return neutral(node, 1, false);
+    case ir::Op::add:
+      return neutral(node, 0, true);
+    case ir::Op::sub:
+      return neutral(node, 0, false);
     case ir::Op::where: {
       ir::Value* a = node.input(1);
       return a == node.input(2) && same_shape(a, node.output()) ? a : nullptr;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
