@@ -1,9 +1,9 @@
 // The ONNX project's node cases through the front end and the reference interpreter: this judges translators and the
 // interpreter without kernels (tests/conformance/run.py does the same through the tool and the kernels).
 //
-// The corpus is written by make_corpus.py; INTAGLIO_CONFORMANCE_CORPUS names its folder (default .cache/conformance).
+// The corpus is written by make_corpus.py; DEV_CONFORMANCE_CORPUS names its folder (default .cache/conformance).
 // Claimed ops are the rows of the front end's table; all their cases run, and each ends as passed, refused (an error
-// with code unsupported, with its reason) or failed. INTAGLIO_CONFORMANCE_ONLY restricts to names that contain a text.
+// with code unsupported, with its reason) or failed. DEV_CONFORMANCE_ONLY restricts to names that contain a text.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ struct Outcome {
 };
 
 std::filesystem::path corpus_folder() {
-  if (const char* given = std::getenv("INTAGLIO_CONFORMANCE_CORPUS")) return given;
+  if (const char* given = std::getenv("DEV_CONFORMANCE_CORPUS")) return given;
   return std::filesystem::path(INTAGLIO_SOURCE_DIR) / ".cache" / "conformance";
 }
 
@@ -120,7 +120,7 @@ TEST(Conformance, NodeCasesOfClaimedOps) {
   const auto corpus = corpus_folder();
   std::ifstream list(corpus / "cases.json");
   if (!list) GTEST_SKIP() << "no corpus in " << corpus << ": write it with tests/conformance/make_corpus.py";
-  const char* only = std::getenv("INTAGLIO_CONFORMANCE_ONLY");
+  const char* only = std::getenv("DEV_CONFORMANCE_ONLY");
   auto claimed = claimed_ops();
   int passed = 0, refused = 0;
   std::map<std::string, int> reasons;
