@@ -27,10 +27,10 @@ constexpr const char* kPythonVariable = "INTAGLIO_PYTHON";
 fs::path find_peers_script() {
   std::error_code ignored;
   const fs::path tool = fs::read_symlink("/proc/self/exe", ignored);
-  const fs::path installed = tool.parent_path().parent_path() / "share" / "intaglio" / "peers.py";
+  fs::path installed = tool.parent_path().parent_path() / "share" / "intaglio" / "peers.py";
   if (fs::is_regular_file(installed, ignored)) return installed;
   for (fs::path folder = tool.parent_path(); folder.has_relative_path(); folder = folder.parent_path()) {
-    const fs::path script = folder / "bench" / "peers.py";
+    fs::path script = folder / "bench" / "peers.py";
     if (fs::is_regular_file(script, ignored)) return script;
   }
   throw Error(ErrorCode::file,

@@ -27,7 +27,8 @@ class Bytes {
   template <class T>
   T get(std::uint64_t at) const {
     T value;
-    std::memcpy(&value, part(at, sizeof value).data(), sizeof value);
+    const std::string_view raw = part(at, sizeof value);
+    std::memcpy(&value, raw.data(), raw.size());
     return value;
   }
   std::uint64_t size() const { return bytes_.size(); }

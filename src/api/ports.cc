@@ -1,6 +1,8 @@
 // What users see of a plan's inputs and outputs.
 #include "api/model_impl.h"
 
+#include <fmt/format.h>
+
 namespace intaglio::internal {
 
 namespace {
