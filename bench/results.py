@@ -57,14 +57,18 @@ def environment() -> dict[str, Any]:
     }
 
 
-def save(name: str, results: list[dict[str, Any]], extra: dict[str, Any] | None = None) -> Path:
+def write(name: str, content: dict[str, Any]) -> Path:
     """Writes results/<name>.json and says so."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
-    content = {"schema": SCHEMA, "environment": environment(), "results": results, **(extra or {})}
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(f"  written: {path.relative_to(ROOT)}", file=sys.stderr)
     return path
+
+
+def save(name: str, results: list[dict[str, Any]], extra: dict[str, Any] | None = None) -> Path:
+    """Writes results of this room's schema."""
+    return write(name, {"schema": SCHEMA, "environment": environment(), "results": results, **(extra or {})})
 
 
 def load(name: str) -> dict[str, Any] | None:

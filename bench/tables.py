@@ -19,6 +19,7 @@ TITLES = {
     "classifier-i8": "The int8 classifier (MiniLM), one thread",
     "memory": "Memory and start, BERT-base float32, one thread",
     "accuracy": "Accuracy against float64",
+    "gemm": "Prepared linears against the register-only peak, one thread",
 }
 
 
@@ -74,11 +75,23 @@ def _accuracy(content: dict[str, Any]) -> str:
     return markdown_table(header, table, "llrrrrrr")
 
 
+def _gemm(content: dict[str, Any]) -> str:
+    table = []
+    for row in content["rows"]:
+        shape = f"{row['m']}x{row['n']}x{row['k']}"
+        figures = [f"{row['gops']:.1f}", f"{row['percent_of_peak']:.0f}", f"{row['weights_gbps']:.1f}"]
+        table.append([row["types"], row["isa"], shape, row["cache"], *figures])
+    header = ["types", "ISA", "M x N x K", "weights", "GOPS", "% of peak", "weights GB/s"]
+    peaks = ", ".join(f"{name} {value} GOPS" for name, value in content["peaks"].items())
+    return markdown_table(header, table, "llllrrr") + f"\n\nPeaks, registers only, in the same run: {peaks}."
+
+
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "bert-base-f32": _latencies,
     "classifier-i8": _latencies,
     "memory": _memory,
     "accuracy": _accuracy,
+    "gemm": _gemm,
 }
 
 
