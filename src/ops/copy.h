@@ -1,4 +1,5 @@
-// Family "copy": transpose, expand, slice, concat and pad: every one is a few strided copies from operands to the output.
+// Family "copy": transpose, expand, slice, concat and pad: every one is a few strided copies from operands to the
+// output.
 //   constants: none       params: slice: starts of all axes, then ends; pad: before of all axes; others: none
 //   inputs: x (concat: the parts)      output: any dtype, the same as the inputs
 #pragma once

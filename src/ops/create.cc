@@ -27,8 +27,9 @@ template <class T>
 void count_up(void* out, const CreateBinding& binding, const Range& range) {
   for (std::int64_t i = range.begin; i < range.end; ++i) {
     // Wraps in the dtype like ATen and ONNX Runtime; the unsigned product has no overflow.
-    const auto value = static_cast<std::int64_t>(static_cast<std::uint64_t>(binding.start) +
-                                                 static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(binding.step));
+    const auto value =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(binding.start) +
+                                  static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(binding.step));
     static_cast<T*>(out)[i] = static_cast<T>(value);
   }
 }
@@ -45,7 +46,8 @@ class PreparedCreate final : public PreparedOp {
   PreparedCreate(CreateDescriptor descriptor, const Target&) : descriptor_(descriptor) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    if (!request.inputs.empty() || request.outputs.size() != 1) return fail(ErrorCode::usage, "nothing goes in and one tensor comes out");
+    if (!request.inputs.empty() || request.outputs.size() != 1)
+      return fail(ErrorCode::usage, "nothing goes in and one tensor comes out");
     const Operand& out = request.outputs[0];
     CreateBinding binding;
     binding.dtype = out.dtype;
@@ -53,7 +55,9 @@ class PreparedCreate final : public PreparedOp {
     binding.bytes = static_cast<double>(binding.count) * static_cast<double>(size_of(out.dtype));
     const auto wants = [&](std::size_t params) { return request.params.size() == params; };
     switch (descriptor_.kind) {
-      case CreateKind::full: binding.bits = element_bits(descriptor_.value, out.dtype); break;
+      case CreateKind::full:
+        binding.bits = element_bits(descriptor_.value, out.dtype);
+        break;
       case CreateKind::iota:
         if (!wants(2)) return fail(ErrorCode::usage, "iota wants start and step");
         if (out.dtype != DType::i64 && out.dtype != DType::i32 && out.dtype != DType::f32) {
@@ -81,15 +85,26 @@ class PreparedCreate final : public PreparedOp {
       std::memcpy(static_cast<std::int64_t*>(out) + range.begin, binding.values.data() + range.begin,
                   static_cast<std::size_t>(range.end - range.begin) * sizeof(std::int64_t));
     } else if (descriptor_.kind == CreateKind::iota) {
-      if (binding.dtype == DType::i64) count_up<std::int64_t>(out, binding, range);
-      else if (binding.dtype == DType::i32) count_up<std::int32_t>(out, binding, range);
-      else count_up<float>(out, binding, range);
+      if (binding.dtype == DType::i64)
+        count_up<std::int64_t>(out, binding, range);
+      else if (binding.dtype == DType::i32)
+        count_up<std::int32_t>(out, binding, range);
+      else
+        count_up<float>(out, binding, range);
     } else {
       switch (size_of(binding.dtype)) {
-        case 1: fill<std::uint8_t>(out, binding.bits, range); break;
-        case 2: fill<std::uint16_t>(out, binding.bits, range); break;
-        case 4: fill<std::uint32_t>(out, binding.bits, range); break;
-        default: fill<std::uint64_t>(out, binding.bits, range); break;
+        case 1:
+          fill<std::uint8_t>(out, binding.bits, range);
+          break;
+        case 2:
+          fill<std::uint16_t>(out, binding.bits, range);
+          break;
+        case 4:
+          fill<std::uint32_t>(out, binding.bits, range);
+          break;
+        default:
+          fill<std::uint64_t>(out, binding.bits, range);
+          break;
       }
     }
     return RunStatus::ok;
@@ -111,7 +126,9 @@ void CreateDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("value", value);
 }
 
-std::unique_ptr<Descriptor> make_create_descriptor() { return std::make_unique<CreateDescriptor>(); }
+std::unique_ptr<Descriptor> make_create_descriptor() {
+  return std::make_unique<CreateDescriptor>();
+}
 
 void add_create_candidates(std::vector<const Candidate*>& out) {
   static const SimpleCandidate<CreateDescriptor, PreparedCreate> candidate("intaglio.create", "create");

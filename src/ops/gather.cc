@@ -16,12 +16,12 @@ namespace {
 
 // All three are: for each item of the output, `parts` indices select a slab of `slab` bytes in the data.
 struct GatherBinding final : Binding {
-  bool wide = true;           // indices are i64, else i32
-  std::int64_t items = 0;     // slabs in the output
-  std::size_t slab = 0;       // bytes of one
+  bool wide = true;        // indices are i64, else i32
+  std::int64_t items = 0;  // slabs in the output
+  std::size_t slab = 0;    // bytes of one
   // gather: item = (outer, index); elements: item = one element; nd: item = one index tuple.
-  std::int64_t inner = 1;     // gather: indices per outer; nd: tuples per batch
-  std::int64_t limit = 0;     // gather, elements: the size of the indexed axis
+  std::int64_t inner = 1;       // gather: indices per outer; nd: tuples per batch
+  std::int64_t limit = 0;       // gather, elements: the size of the indexed axis
   std::size_t outer_bytes = 0;  // gather: of one outer slice of data; nd: of one batch
   // elements
   int rank = 0;
@@ -40,13 +40,14 @@ std::int64_t wrap(std::int64_t index, std::int64_t limit) {
 }
 
 std::int64_t product(const Shape& shape, std::size_t begin, std::size_t end) {
-  std::int64_t out = 1;
-  for (std::size_t i = begin; i < end; ++i) out *= shape[i];
-  return out;
+  std::uint64_t out = 1;  // unsigned: beside a dim of 0 the others may not fit, and nothing is read then
+  for (std::size_t i = begin; i < end; ++i) out *= static_cast<std::uint64_t>(shape[i]);
+  return static_cast<std::int64_t>(out);
 }
 
 Status misfit(std::string_view what, const Operand& data, const Operand& indices) {
-  return fail(ErrorCode::usage, fmt::format("{}: data {}, indices {}", what, to_string(data.shape), to_string(indices.shape)));
+  return fail(ErrorCode::usage,
+              fmt::format("{}: data {}, indices {}", what, to_string(data.shape), to_string(indices.shape)));
 }
 
 class PreparedGather final : public PreparedOp {
@@ -54,19 +55,29 @@ class PreparedGather final : public PreparedOp {
   PreparedGather(GatherDescriptor descriptor, const Target&) : descriptor_(descriptor) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    if (request.inputs.size() != 2 || request.outputs.size() != 1) return fail(ErrorCode::usage, "a gather has two inputs and one output");
+    if (request.inputs.size() != 2 || request.outputs.size() != 1)
+      return fail(ErrorCode::usage, "a gather has two inputs and one output");
     const Operand& data = request.inputs[0];
     const Operand& indices = request.inputs[1];
-    if (indices.dtype != DType::i64 && indices.dtype != DType::i32) return fail(ErrorCode::usage, "indices must be i64 or i32");
+    if (data.dtype != request.outputs[0].dtype) return fail(ErrorCode::usage, "a gather cannot change the dtype");
+    if (indices.dtype != DType::i64 && indices.dtype != DType::i32)
+      return fail(ErrorCode::usage, "indices must be i64 or i32");
     GatherBinding binding;
     binding.wide = indices.dtype == DType::i64;
     switch (descriptor_.kind) {
-      case GatherKind::gather: INTAGLIO_CHECK(bind_gather(data, indices, binding)); break;
-      case GatherKind::elements: INTAGLIO_CHECK(bind_elements(data, indices, binding)); break;
-      case GatherKind::nd: INTAGLIO_CHECK(bind_nd(data, indices, binding)); break;
+      case GatherKind::gather:
+        INTAGLIO_CHECK(bind_gather(data, indices, binding));
+        break;
+      case GatherKind::elements:
+        INTAGLIO_CHECK(bind_elements(data, indices, binding));
+        break;
+      case GatherKind::nd:
+        INTAGLIO_CHECK(bind_nd(data, indices, binding));
+        break;
     }
     INTAGLIO_TRY(const std::size_t bytes, byte_count(request.outputs[0].shape, request.outputs[0].dtype));
-    if (bytes != static_cast<std::size_t>(binding.items) * binding.slab) return fail(misfit("the output does not fit", data, indices).error());
+    if (bytes != static_cast<std::size_t>(binding.items) * binding.slab)
+      return fail(misfit("the output does not fit", data, indices).error());
     binding.bytes = 2.0 * static_cast<double>(bytes);
     return bound(std::move(binding));
   }
@@ -82,9 +93,10 @@ class PreparedGather final : public PreparedOp {
       std::size_t offset = 0;
       std::byte* target = out + static_cast<std::size_t>(item) * binding.slab;
       if (locate(binding, args.inputs[1], item, offset)) {
+        if (binding.slab == 0) continue;
         std::memcpy(target, data + offset, binding.slab);
       } else {
-        std::memset(target, 0, binding.slab);
+        if (binding.slab != 0) std::memset(target, 0, binding.slab);
         status = RunStatus::index_out_of_range;
       }
     }
@@ -110,13 +122,15 @@ class PreparedGather final : public PreparedOp {
 
   Status bind_elements(const Operand& data, const Operand& indices, GatherBinding& binding) const {
     const auto axis = static_cast<std::size_t>(descriptor_.axis);
-    if (axis >= data.shape.size() || indices.shape.size() != data.shape.size()) return misfit("ranks must agree", data, indices);
+    if (axis >= data.shape.size() || indices.shape.size() != data.shape.size())
+      return misfit("ranks must agree", data, indices);
     const auto strides = row_major_strides(data.shape);
     binding.rank = static_cast<int>(data.shape.size());
     binding.axis = static_cast<int>(axis);
     binding.limit = data.shape[axis];
     for (std::size_t i = 0; i < data.shape.size(); ++i) {
-      if (i != axis && indices.shape[i] > data.shape[i]) return misfit("the indices are larger than the data", data, indices);
+      if (i != axis && indices.shape[i] > data.shape[i])
+        return misfit("the indices are larger than the data", data, indices);
       binding.index_dims[i] = indices.shape[i];
       binding.data_strides[i] = strides[i];
     }
@@ -127,7 +141,8 @@ class PreparedGather final : public PreparedOp {
 
   Status bind_nd(const Operand& data, const Operand& indices, GatherBinding& binding) const {
     const auto batch = static_cast<std::size_t>(descriptor_.batch_dims);
-    if (indices.shape.empty() || batch >= indices.shape.size() || batch > data.shape.size()) return misfit("batch_dims is too large", data, indices);
+    if (indices.shape.empty() || batch >= indices.shape.size() || batch > data.shape.size())
+      return misfit("batch_dims is too large", data, indices);
     const auto parts = static_cast<std::size_t>(indices.shape.back());
     if (parts > data.shape.size() - batch) return misfit("index tuples are longer than the data's rank", data, indices);
     for (std::size_t i = 0; i < batch; ++i) {
@@ -136,7 +151,8 @@ class PreparedGather final : public PreparedOp {
     binding.parts = static_cast<int>(parts);
     binding.inner = product(indices.shape, batch, indices.shape.size() - 1);
     binding.items = product(indices.shape, 0, batch) * binding.inner;
-    binding.slab = static_cast<std::size_t>(product(data.shape, batch + parts, data.shape.size())) * size_of(data.dtype);
+    binding.slab =
+        static_cast<std::size_t>(product(data.shape, batch + parts, data.shape.size())) * size_of(data.dtype);
     std::size_t bytes = binding.slab;
     for (std::size_t i = parts; i-- > 0;) {
       binding.limits[i] = data.shape[batch + i];
@@ -157,11 +173,14 @@ class PreparedGather final : public PreparedOp {
     switch (descriptor_.kind) {
       case GatherKind::gather: {
         const std::int64_t index = wrap(index_at(binding, indices, item % binding.inner), binding.limit);
-        offset = static_cast<std::size_t>(item / binding.inner) * binding.outer_bytes + static_cast<std::size_t>(index) * binding.slab;
+        offset = static_cast<std::size_t>(item / binding.inner) * binding.outer_bytes +
+                 static_cast<std::size_t>(index) * binding.slab;
         return index >= 0;
       }
-      case GatherKind::elements: return locate_element(binding, indices, item, offset);
-      case GatherKind::nd: break;
+      case GatherKind::elements:
+        return locate_element(binding, indices, item, offset);
+      case GatherKind::nd:
+        break;
     }
     offset = static_cast<std::size_t>(item / binding.inner) * binding.outer_bytes;
     for (int i = 0; i < binding.parts; ++i) {
@@ -173,7 +192,8 @@ class PreparedGather final : public PreparedOp {
     return true;
   }
 
-  static bool locate_element(const GatherBinding& binding, const void* indices, std::int64_t item, std::size_t& offset) {
+  static bool locate_element(const GatherBinding& binding, const void* indices, std::int64_t item,
+                             std::size_t& offset) {
     const std::int64_t index = wrap(index_at(binding, indices, item), binding.limit);
     if (index < 0) return false;
     std::int64_t position = 0;
@@ -206,7 +226,9 @@ Status GatherDescriptor::validate() const {
   return {};
 }
 
-std::unique_ptr<Descriptor> make_gather_descriptor() { return std::make_unique<GatherDescriptor>(); }
+std::unique_ptr<Descriptor> make_gather_descriptor() {
+  return std::make_unique<GatherDescriptor>();
+}
 
 void add_gather_candidates(std::vector<const Candidate*>& out) {
   static const SimpleCandidate<GatherDescriptor, PreparedGather> candidate("intaglio.gather", "gather");

@@ -1,5 +1,5 @@
-// A prepared op: kernel chosen, weights packed. Immutable, shared by threads and callers; all state of a run lives in the
-// caller's context (bindings, arena, scratch). Runs SPMD: every thread of a region calls run() with its own index.
+// A prepared op: kernel chosen, weights packed. Immutable, shared by threads and callers; all state of a run lives in
+// the caller's context (bindings, arena, scratch). Runs SPMD: every thread of a region calls run() with its own index.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +23,10 @@ struct Operand {
 };
 
 struct BindRequest {
-  std::span<const Operand> inputs;             // absent optional operands are left out by the family's own rules
+  std::span<const Operand> inputs;  // absent optional operands are left out by the family's own rules
   std::span<const Operand> outputs;
-  std::span<const std::int64_t> params;        // values of symbolic attributes, in the family's documented order
-  int threads = 1;                             // the thread count of the region; results must not depend on it
+  std::span<const std::int64_t> params;  // values of symbolic attributes, in the family's documented order
+  int threads = 1;                       // the thread count of the region; results must not depend on it
 };
 
 // The loop structure of one concrete problem. Immutable after bind.
@@ -61,11 +61,11 @@ enum class RunStatus : std::uint8_t { ok, index_out_of_range };
 class PreparedOp {
  public:
   virtual ~PreparedOp() = default;
-  // Cheap (microseconds), may allocate. Errors: shapes that the op cannot run (usage, naming the operand), a dim product
-  // that overflows. Zero-length dims are legal.
+  // Cheap (microseconds), may allocate. Errors: shapes that the op cannot run (usage, naming the operand), a dim
+  // product that overflows. Zero-length dims are legal.
   virtual Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const = 0;
-  // Precondition: `binding` came from this op's bind, args match it. Never throws, allocates, locks or logs. All threads
-  // of the region call it; work is split statically by worker.index; threads without work return at once.
+  // Precondition: `binding` came from this op's bind, args match it. Never throws, allocates, locks or logs. All
+  // threads of the region call it; work is split statically by worker.index; threads without work return at once.
   virtual RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept = 0;
   // May the executor let output 0 share the memory of input `index` (equal byte sizes are the executor's check)?
   virtual bool may_run_in_place(std::size_t /*index*/) const { return false; }

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/alloc.h"
+#include "kernels/quantize/table.h"
+#include "ops/kernel_choice.h"
 #include "ops/simple_candidate.h"
 
 namespace intaglio::ops {
@@ -24,64 +25,30 @@ struct QuantizeBinding final : Binding {
   bool zero_per_channel = false;
 };
 
-struct Extremes {
-  float low = 0;
-  float high = 0;
-};
+namespace table = kernels::quantize;
 
-// Every thread's extremes on a cache line of its own.
+// Every thread's extremes (low, high) on a cache line of its own.
 constexpr std::size_t kSlot = kAlignment;
 constexpr std::int64_t kGrain = 1024;
 
-// Several independent chains, so that the compiler can use vectors; min and max do not depend on the order.
-Extremes extremes_of(const float* x, std::int64_t count) {
-  constexpr int kChains = 16;
-  float low[kChains] = {};
-  float high[kChains] = {};
-  std::int64_t i = 0;
-  for (; i + kChains <= count; i += kChains) {
-    for (int j = 0; j < kChains; ++j) {
-      low[j] = x[i + j] < low[j] ? x[i + j] : low[j];
-      high[j] = x[i + j] > high[j] ? x[i + j] : high[j];
-    }
-  }
-  for (; i < count; ++i) {
-    low[0] = x[i] < low[0] ? x[i] : low[0];
-    high[0] = x[i] > high[0] ? x[i] : high[0];
-  }
-  return {*std::min_element(low, low + kChains), *std::max_element(high, high + kChains)};
-}
-
-// The clamp comes before the conversion, so it cannot overflow; the first comparison sends NaN to `least`, then to 0.
-template <class T>
-T quantized(float scaled, float zero) {
-  constexpr float kLeast = std::is_signed_v<T> ? -128.0f : 0.0f;
-  constexpr float kMost = std::is_signed_v<T> ? 127.0f : 255.0f;
-  float value = std::nearbyint(scaled) + zero;
-  value = value > kLeast ? value : (value == value ? kLeast : 0.0f);
-  value = value < kMost ? value : kMost;
-  return static_cast<T>(static_cast<std::int32_t>(value));
-}
-
-template <class T>
-void quantize_run(const float* x, T* y, std::int64_t count, float scale, float zero) {
-  for (std::int64_t i = 0; i < count; ++i) y[i] = quantized<T>(x[i] / scale, zero);
-}
-
-template <class T>
-void dequantize_run(const T* x, float* y, std::int64_t count, float scale, std::int32_t zero) {
-  // i32 minus i32 may leave 32 bits; the models' definition subtracts in the integers.
+// i32 minus i32 may leave 32 bits; the models' definition subtracts in the integers.
+void dequantize_i32(const std::int32_t* x, float* y, std::int64_t count, float scale, std::int32_t zero) {
   for (std::int64_t i = 0; i < count; ++i) {
     y[i] = static_cast<float>(static_cast<std::int64_t>(x[i]) - zero) * scale;
   }
 }
 
 template <class T>
-T at(const void* values, std::int64_t index) { return static_cast<const T*>(values)[index]; }
+T at(const void* values, std::int64_t index) {
+  return static_cast<const T*>(values)[index];
+}
 
 class PreparedQuantize final : public PreparedOp {
  public:
-  PreparedQuantize(QuantizeDescriptor descriptor, const Target&) : descriptor_(descriptor) {}
+  PreparedQuantize(QuantizeDescriptor descriptor, const Target& target)
+      : descriptor_(descriptor),
+        extremes_(choose(table::Group::extremes, target.isa)),
+        row_(choose(group_of(descriptor), target.isa)) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
     const bool dynamic = descriptor_.kind == QuantizeKind::dynamic;
@@ -90,6 +57,7 @@ class PreparedQuantize final : public PreparedOp {
       return fail(ErrorCode::usage, "a quantisation has the wrong number of operands");
     }
     const Operand& x = request.inputs[0];
+    INTAGLIO_CHECK(check_types(request));
     if (x.shape != request.outputs[0].shape) return fail(ErrorCode::usage, "quantising does not change the shape");
     QuantizeBinding binding;
     INTAGLIO_TRY(binding.count, element_count(x.shape));
@@ -104,12 +72,15 @@ class PreparedQuantize final : public PreparedOp {
     if (descriptor_.zero) {
       INTAGLIO_TRY(zeros, element_count(request.inputs[2].shape));
     }
+    if (binding.count == 0) return bound(std::move(binding));
     const auto axis = static_cast<std::size_t>(descriptor_.axis);
     binding.scale_per_channel = scales != 1;
     binding.zero_per_channel = zeros != 1;
     if (binding.scale_per_channel || binding.zero_per_channel) {
-      if (axis >= x.shape.size() || (scales != 1 && scales != x.shape[axis]) || (zeros != 1 && zeros != x.shape[axis])) {
-        return fail(ErrorCode::usage, fmt::format("{} scales and {} zero points do not fit axis {} of {}", scales, zeros, axis, to_string(x.shape)));
+      if (axis >= x.shape.size() || (scales != 1 && scales != x.shape[axis]) ||
+          (zeros != 1 && zeros != x.shape[axis])) {
+        return fail(ErrorCode::usage, fmt::format("{} scales and {} zero points do not fit axis {} of {}", scales,
+                                                  zeros, axis, to_string(x.shape)));
       }
       binding.channels = x.shape[axis];
       for (std::size_t i = axis + 1; i < x.shape.size(); ++i) binding.inner *= x.shape[i];
@@ -122,8 +93,10 @@ class PreparedQuantize final : public PreparedOp {
   RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
     const auto& binding = static_cast<const QuantizeBinding&>(base);
     if (descriptor_.kind == QuantizeKind::dynamic) {
-      if (worker.phase == 0) measure(binding, args, worker);
-      else apply(binding, args, worker);
+      if (worker.phase == 0)
+        measure(binding, args, worker);
+      else
+        apply(binding, args, worker);
       return RunStatus::ok;
     }
     const Range range = share_of(binding.count, kGrain, worker);
@@ -137,30 +110,66 @@ class PreparedQuantize final : public PreparedOp {
   }
 
   Facts facts() const override {
-    constexpr std::string_view kNames[] = {"dynamic_quantize", "quantize", "dequantize"};
-    return {fmt::format("{}_{}_{}", kNames[static_cast<std::size_t>(descriptor_.kind)], name_of(descriptor_.input), name_of(descriptor_.output)), "sse42", ""};
+    if (plain_loop()) return {"dequantize_i32f32", "scalar", ""};
+    return {row_->name, row_->isa, ""};
   }
 
  private:
-  static void measure(const QuantizeBinding& binding, const RunArgs& args, const Worker& worker) {
-    const Range range = share_of(binding.count, kGrain, worker);
-    const auto* x = static_cast<const float*>(args.inputs[0]);
-    auto* slot = reinterpret_cast<Extremes*>(args.shared_scratch + static_cast<std::size_t>(worker.index) * kSlot);
-    *slot = extremes_of(x + range.begin, range.end - range.begin);
+  Status check_types(const BindRequest& request) const {
+    const bool dynamic = descriptor_.kind == QuantizeKind::dynamic;
+    const DType narrow = descriptor_.kind == QuantizeKind::dequantize ? descriptor_.input : descriptor_.output;
+    bool good = request.inputs[0].dtype == descriptor_.input && request.outputs[0].dtype == descriptor_.output;
+    const auto scale_and_zero = [&](std::span<const Operand> operands) {
+      if (!operands.empty()) good = good && operands[0].dtype == DType::f32;
+      if (operands.size() > 1) good = good && operands[1].dtype == narrow;
+      for (const Operand& operand : operands)
+        good = good && (!dynamic || element_count(operand.shape).value_or(0) == 1);
+    };
+    scale_and_zero(dynamic ? request.outputs.subspan(1) : request.inputs.subspan(1));
+    if (good) return {};
+    return fail(ErrorCode::usage, "the operands of a quantisation do not have the types or sizes of its descriptor");
   }
 
-  static void apply(const QuantizeBinding& binding, const RunArgs& args, const Worker& worker) {
-    Extremes all;
-    for (int i = 0; i < worker.count; ++i) {
-      const auto* slot = reinterpret_cast<const Extremes*>(args.shared_scratch + static_cast<std::size_t>(i) * kSlot);
-      all.low = std::min(all.low, slot->low);
-      all.high = std::max(all.high, slot->high);
+  bool plain_loop() const { return descriptor_.input == DType::i32; }
+
+  static table::Group group_of(const QuantizeDescriptor& descriptor) {
+    if (descriptor.kind == QuantizeKind::dequantize) {
+      return descriptor.input == DType::u8 ? table::Group::dequantize_u8 : table::Group::dequantize_s8;
     }
-    const float scale = all.low == all.high ? 1.0f : (all.high - all.low) / 255.0f;
-    const auto zero = quantized<std::uint8_t>(-all.low / scale, 0.0f);
+    return descriptor.output == DType::u8 ? table::Group::quantize_u8 : table::Group::quantize_s8;
+  }
+  // The scalar row if the set names no level at all.
+  static const table::KernelRow* choose(table::Group group, IsaSet isa) {
+    const IsaSet set{isa.bits | isa_bit(Isa::scalar)};
+    return best_row(table::kKernels, table::kKernelCount, set, [&](const auto& row) { return row.group == group; });
+  }
+
+  static const float* slot_of(const RunArgs& args, int index) {
+    return reinterpret_cast<const float*>(args.shared_scratch + static_cast<std::size_t>(index) * kSlot);
+  }
+
+  void measure(const QuantizeBinding& binding, const RunArgs& args, const Worker& worker) const {
     const Range range = share_of(binding.count, kGrain, worker);
-    quantize_run(static_cast<const float*>(args.inputs[0]) + range.begin, static_cast<std::uint8_t*>(args.outputs[0]) + range.begin,
-                 range.end - range.begin, scale, static_cast<float>(zero));
+    const auto* x = static_cast<const float*>(args.inputs[0]);
+    extremes_->kernel({x + range.begin, args.shared_scratch + static_cast<std::size_t>(worker.index) * kSlot,
+                       static_cast<std::size_t>(range.size()), 1.0f, 0});
+  }
+
+  void apply(const QuantizeBinding& binding, const RunArgs& args, const Worker& worker) const {
+    float low = 0;
+    float high = 0;
+    for (int i = 0; i < worker.count; ++i) {
+      low = std::min(low, slot_of(args, i)[0]);
+      high = std::max(high, slot_of(args, i)[1]);
+    }
+    const float scale = low == high ? 1.0f : (high - low) / 255.0f;
+    const float lowest = -low;
+    std::uint8_t zero = 0;
+    row_->kernel({&lowest, &zero, 1, scale, 0});
+    const Range range = share_of(binding.count, kGrain, worker);
+    row_->kernel({static_cast<const float*>(args.inputs[0]) + range.begin,
+                  static_cast<std::uint8_t*>(args.outputs[0]) + range.begin, static_cast<std::size_t>(range.size()),
+                  scale, zero});
     if (worker.index != 0) return;
     *static_cast<float*>(args.outputs[1]) = scale;
     *static_cast<std::uint8_t*>(args.outputs[2]) = zero;
@@ -176,23 +185,23 @@ class PreparedQuantize final : public PreparedOp {
   }
 
   // Elements [begin, end), all of one channel.
-  void convert(const QuantizeBinding& binding, const RunArgs& args, std::int64_t begin, std::int64_t end, std::int64_t channel) const {
+  void convert(const QuantizeBinding& binding, const RunArgs& args, std::int64_t begin, std::int64_t end,
+               std::int64_t channel) const {
     const float scale = at<float>(args.inputs[1], binding.scale_per_channel ? channel : 0);
     const std::int32_t zero = zero_at(binding, args, channel);
-    const std::int64_t count = end - begin;
-    if (descriptor_.kind == QuantizeKind::quantize) {
-      const float* x = static_cast<const float*>(args.inputs[0]) + begin;
-      if (descriptor_.output == DType::u8) quantize_run(x, static_cast<std::uint8_t*>(args.outputs[0]) + begin, count, scale, static_cast<float>(zero));
-      else quantize_run(x, static_cast<std::int8_t*>(args.outputs[0]) + begin, count, scale, static_cast<float>(zero));
-      return;
+    if (plain_loop()) {
+      return dequantize_i32(static_cast<const std::int32_t*>(args.inputs[0]) + begin,
+                            static_cast<float*>(args.outputs[0]) + begin, end - begin, scale, zero);
     }
-    float* y = static_cast<float*>(args.outputs[0]) + begin;
-    if (descriptor_.input == DType::u8) dequantize_run(static_cast<const std::uint8_t*>(args.inputs[0]) + begin, y, count, scale, zero);
-    else if (descriptor_.input == DType::i8) dequantize_run(static_cast<const std::int8_t*>(args.inputs[0]) + begin, y, count, scale, zero);
-    else dequantize_run(static_cast<const std::int32_t*>(args.inputs[0]) + begin, y, count, scale, zero);
+    const auto* x =
+        static_cast<const std::byte*>(args.inputs[0]) + begin * static_cast<std::int64_t>(size_of(descriptor_.input));
+    auto* y = static_cast<std::byte*>(args.outputs[0]) + begin * static_cast<std::int64_t>(size_of(descriptor_.output));
+    row_->kernel({x, y, static_cast<std::size_t>(end - begin), scale, zero});
   }
 
   QuantizeDescriptor descriptor_;
+  const table::KernelRow* extremes_;  // dynamic
+  const table::KernelRow* row_;       // of the 8-bit types; not used for i32
 };
 
 }  // namespace
@@ -207,14 +216,22 @@ void QuantizeDescriptor::fields(FieldVisitor& visitor) {
 
 Status QuantizeDescriptor::validate() const {
   const auto narrow = [](DType dtype) { return dtype == DType::u8 || dtype == DType::i8; };
+  if (kind == QuantizeKind::dynamic && output != DType::u8) {
+    return fail(ErrorCode::file, "a dynamic quantisation makes u8");
+  }
   const bool legal = kind == QuantizeKind::dequantize ? (narrow(input) || input == DType::i32) && output == DType::f32
                                                       : input == DType::f32 && narrow(output);
-  if (!legal) return fail(ErrorCode::file, fmt::format("quantisation from {} to {} does not exist", name_of(input), name_of(output)));
-  if (axis < 0 || axis >= kMaxRank) return fail(ErrorCode::file, "a quantisation has an axis outside the supported rank");
+  if (!legal)
+    return fail(ErrorCode::file,
+                fmt::format("quantisation from {} to {} does not exist", name_of(input), name_of(output)));
+  if (axis < 0 || axis >= kMaxRank)
+    return fail(ErrorCode::file, "a quantisation has an axis outside the supported rank");
   return {};
 }
 
-std::unique_ptr<Descriptor> make_quantize_descriptor() { return std::make_unique<QuantizeDescriptor>(); }
+std::unique_ptr<Descriptor> make_quantize_descriptor() {
+  return std::make_unique<QuantizeDescriptor>();
+}
 
 void add_quantize_candidates(std::vector<const Candidate*>& out) {
   static const SimpleCandidate<QuantizeDescriptor, PreparedQuantize> candidate("intaglio.quantize", "quantize");

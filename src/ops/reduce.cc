@@ -14,8 +14,8 @@ void add_reduce_candidates(std::vector<const Candidate*>& out);
 
 namespace {
 
-constexpr std::string_view kNames[] = {"sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum",
-                                       "log_sum_exp", "any", "all", "argmax", "cumsum"};
+constexpr std::string_view kNames[] = {"sum",        "mean",    "max",         "min", "prod", "l1",     "l2",
+                                       "sum_square", "log_sum", "log_sum_exp", "any", "all",  "argmax", "cumsum"};
 static_assert(std::size(kNames) == kReduceKinds);
 
 struct ReduceBinding final : Binding {
@@ -26,8 +26,12 @@ struct ReduceBinding final : Binding {
 void append(std::int64_t dim, std::int64_t stride, int& rank, std::array<std::int64_t, kMaxRank>& dims,
             std::array<std::int64_t, kMaxRank>& strides) {
   if (dim == 1) return;
-  if (rank > 0 && strides[static_cast<std::size_t>(rank - 1)] == dim * stride) {
-    dims[static_cast<std::size_t>(rank - 1)] *= dim;
+  std::int64_t span = 0;
+  std::int64_t merged = 0;
+  const bool fits = !__builtin_mul_overflow(dim, stride, &span) &&
+                    (rank == 0 || !__builtin_mul_overflow(dims[static_cast<std::size_t>(rank - 1)], dim, &merged));
+  if (rank > 0 && fits && strides[static_cast<std::size_t>(rank - 1)] == span) {
+    dims[static_cast<std::size_t>(rank - 1)] = merged;
     strides[static_cast<std::size_t>(rank - 1)] = stride;
     return;
   }
@@ -41,7 +45,8 @@ class PreparedReduce final : public PreparedOp {
   PreparedReduce(ReduceDescriptor descriptor, const Target&) : descriptor_(std::move(descriptor)) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    if (request.inputs.size() != 1 || request.outputs.size() != 1) return fail(ErrorCode::usage, "a reduction has one input and one output");
+    if (request.inputs.size() != 1 || request.outputs.size() != 1)
+      return fail(ErrorCode::usage, "a reduction has one input and one output");
     const Operand& x = request.inputs[0];
     ReduceBinding binding;
     ReduceLoops& loops = binding.loops;
@@ -52,23 +57,41 @@ class PreparedReduce final : public PreparedOp {
     loops.exclusive = descriptor_.exclusive;
     loops.reverse = descriptor_.reverse;
     const auto strides = row_major_strides(x.shape);
+    Shape kept_shape;
+    Shape reduced_shape;
     for (std::size_t axis = 0; axis < x.shape.size(); ++axis) {
       const bool reduced = std::ranges::count(descriptor_.axes, static_cast<std::int64_t>(axis)) != 0;
-      if (reduced) append(x.shape[axis], strides[axis], loops.reduced_rank, loops.reduced_dims, loops.reduced_strides);
-      else append(x.shape[axis], strides[axis], loops.kept_rank, loops.kept_dims, loops.kept_strides);
-      (reduced ? loops.reduced : loops.kept) *= x.shape[axis];
+      if (reduced)
+        append(x.shape[axis], strides[axis], loops.reduced_rank, loops.reduced_dims, loops.reduced_strides);
+      else
+        append(x.shape[axis], strides[axis], loops.kept_rank, loops.kept_dims, loops.kept_strides);
+      (reduced ? reduced_shape : kept_shape).push_back(x.shape[axis]);
     }
+    INTAGLIO_TRY(loops.kept, element_count(kept_shape));
+    const auto reduced = element_count(reduced_shape);
+    if (!reduced && loops.kept != 0) return fail(reduced.error());
+    loops.reduced = reduced.value_or(0);
     for (std::int64_t axis : descriptor_.axes) {
-      if (axis >= static_cast<std::int64_t>(x.shape.size())) return fail(ErrorCode::usage, "an axis is outside the rank of " + to_string(x.shape));
+      if (axis >= static_cast<std::int64_t>(x.shape.size()))
+        return fail(ErrorCode::usage, "an axis is outside the rank of " + to_string(x.shape));
+    }
+    const bool truth = descriptor_.kind == ReduceKind::any || descriptor_.kind == ReduceKind::all;
+    if (truth && x.dtype != DType::boolean) return fail(ErrorCode::usage, "any and all want truth values");
+    const DType result = descriptor_.kind == ReduceKind::argmax ? DType::i64 : x.dtype;
+    if (request.outputs[0].dtype != result) {
+      return fail(ErrorCode::usage,
+                  fmt::format("the output is {}, not {}", name_of(request.outputs[0].dtype), name_of(result)));
     }
     const bool logarithm = descriptor_.kind == ReduceKind::log_sum || descriptor_.kind == ReduceKind::log_sum_exp;
-    if (logarithm && !is_floating(x.dtype)) return fail(ErrorCode::usage, "logarithms of sums want floating-point elements");
+    if (logarithm && !is_floating(x.dtype))
+      return fail(ErrorCode::usage, "logarithms of sums want floating-point elements");
     if (descriptor_.kind == ReduceKind::argmax && loops.reduced == 0 && loops.kept != 0) {
       return fail(ErrorCode::usage, "the largest of no elements does not exist: " + to_string(x.shape));
     }
     INTAGLIO_TRY(const std::int64_t outputs, element_count(request.outputs[0].shape));
     if (outputs != (descriptor_.kind == ReduceKind::cumsum ? loops.kept * loops.reduced : loops.kept)) {
-      return fail(ErrorCode::usage, "the output " + to_string(request.outputs[0].shape) + " does not fit " + to_string(x.shape));
+      return fail(ErrorCode::usage,
+                  "the output " + to_string(request.outputs[0].shape) + " does not fit " + to_string(x.shape));
     }
     INTAGLIO_TRY(const std::size_t bytes, byte_count(x.shape, x.dtype));
     binding.bytes = static_cast<double>(bytes);
@@ -90,7 +113,9 @@ class PreparedReduce final : public PreparedOp {
 
 }  // namespace
 
-std::string_view name_of(ReduceKind kind) { return kNames[static_cast<std::size_t>(kind)]; }
+std::string_view name_of(ReduceKind kind) {
+  return kNames[static_cast<std::size_t>(kind)];
+}
 
 std::optional<ReduceKind> parse_reduce_kind(std::string_view text) {
   const auto found = std::ranges::find(kNames, text);
@@ -116,7 +141,9 @@ Status ReduceDescriptor::validate() const {
   return {};
 }
 
-std::unique_ptr<Descriptor> make_reduce_descriptor() { return std::make_unique<ReduceDescriptor>(); }
+std::unique_ptr<Descriptor> make_reduce_descriptor() {
+  return std::make_unique<ReduceDescriptor>();
+}
 
 void add_reduce_candidates(std::vector<const Candidate*>& out) {
   static const SimpleCandidate<ReduceDescriptor, PreparedReduce> candidate("intaglio.reduce", "reduce");

@@ -1,8 +1,8 @@
 // Family "reduce": reductions over any axes, argmax and running sums.
 //   constants: none      params: none      inputs: x      one output
 //   reduce: dtype of x (any, all: bool)      argmax: i64      cumsum: dtype of x
-// Sums of f32, f16 and bf16 are accumulated in f64, of integers in their own width (wrapping). The order of the additions is
-// that of the memory, whatever the thread count.
+// Sums of f32, f16 and bf16 are accumulated in f64, of integers in their own width (wrapping). The order of the
+// additions is that of the memory, whatever the thread count.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,20 @@
 namespace intaglio::ops {
 
 enum class ReduceKind : std::uint8_t {
-  sum, mean, max, min, prod, l1, l2, sum_square, log_sum, log_sum_exp, any, all,
-  argmax, cumsum,
+  sum,
+  mean,
+  max,
+  min,
+  prod,
+  l1,
+  l2,
+  sum_square,
+  log_sum,
+  log_sum_exp,
+  any,
+  all,
+  argmax,
+  cumsum,
 };
 inline constexpr int kReduceKinds = 14;
 // "sum" ... "all" as ir/ops.inc spells them; nullopt for other texts.

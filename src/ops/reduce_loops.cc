@@ -14,14 +14,19 @@ namespace {
 // Storage type to computing type: f16 and bf16 compute as float.
 template <class T>
 auto load(T value) {
-  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) return to_float(value);
-  else return value;
+  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
+    return to_float(value);
+  else
+    return value;
 }
 template <class T, class V>
 T store(V value) {
-  if constexpr (std::is_same_v<T, Float16>) return to_float16(static_cast<float>(value));
-  else if constexpr (std::is_same_v<T, BFloat16>) return to_bfloat16(static_cast<float>(value));
-  else return static_cast<T>(value);
+  if constexpr (std::is_same_v<T, Float16>)
+    return to_float16(static_cast<float>(value));
+  else if constexpr (std::is_same_v<T, BFloat16>)
+    return to_bfloat16(static_cast<float>(value));
+  else
+    return static_cast<T>(value);
 }
 
 // Sums of floats in double; integers in unsigned arithmetic of 64 bits, so that wrapping is defined.
@@ -61,8 +66,10 @@ struct Typed {
   }
 
   V largest(std::int64_t base) const {
-    V best = std::numeric_limits<V>::has_infinity ? -std::numeric_limits<V>::infinity() : std::numeric_limits<V>::lowest();
-    each(base, [&](V v) { best = v > best || v != v ? v : best; });  // a NaN stays: nothing is greater than it, see below
+    V best =
+        std::numeric_limits<V>::has_infinity ? -std::numeric_limits<V>::infinity() : std::numeric_limits<V>::lowest();
+    each(base,
+         [&](V v) { best = v > best || v != v ? v : best; });  // a NaN stays: nothing is greater than it, see below
     return best;
   }
   V smallest(std::int64_t base) const {
@@ -87,10 +94,13 @@ struct Typed {
     const auto square = [](V v) { return static_cast<Sum<V>>(v) * static_cast<Sum<V>>(v); };
     const auto same = [](V v) { return static_cast<Sum<V>>(v); };
     switch (loops.kind) {
-      case ReduceKind::sum: return store<T>(sum_of(base, same));
+      case ReduceKind::sum:
+        return store<T>(sum_of(base, same));
       case ReduceKind::mean:
-        if constexpr (std::is_floating_point_v<V>) return store<T>(sum_of(base, same) / static_cast<double>(loops.reduced));
-        else return loops.reduced == 0 ? T{} : store<T>(static_cast<std::int64_t>(sum_of(base, same)) / loops.reduced);
+        if constexpr (std::is_floating_point_v<V>)
+          return store<T>(sum_of(base, same) / static_cast<double>(loops.reduced));
+        else
+          return loops.reduced == 0 ? T{} : store<T>(static_cast<std::int64_t>(sum_of(base, same)) / loops.reduced);
       case ReduceKind::max:
         if (std::is_floating_point_v<V> && has_nan(base)) return store<T>(std::numeric_limits<V>::quiet_NaN());
         return store<T>(largest(base));
@@ -102,12 +112,19 @@ struct Typed {
         each(base, [&](V v) { total *= static_cast<Sum<V>>(v); });
         return store<T>(total);
       }
-      case ReduceKind::l1: return store<T>(sum_of(base, [](V v) { return v < V{} ? Sum<V>{} - static_cast<Sum<V>>(v) : static_cast<Sum<V>>(v); }));
-      case ReduceKind::sum_square: return store<T>(sum_of(base, square));
-      case ReduceKind::l2: return store<T>(std::sqrt(static_cast<double>(sum_of(base, square))));
-      case ReduceKind::log_sum: return store<T>(std::log(static_cast<double>(sum_of(base, same))));
-      case ReduceKind::log_sum_exp: return store<T>(log_sum_exp(base));
-      default: return T{};
+      case ReduceKind::l1:
+        return store<T>(
+            sum_of(base, [](V v) { return v < V{} ? Sum<V>{} - static_cast<Sum<V>>(v) : static_cast<Sum<V>>(v); }));
+      case ReduceKind::sum_square:
+        return store<T>(sum_of(base, square));
+      case ReduceKind::l2:
+        return store<T>(std::sqrt(static_cast<double>(sum_of(base, square))));
+      case ReduceKind::log_sum:
+        return store<T>(std::log(static_cast<double>(sum_of(base, same))));
+      case ReduceKind::log_sum_exp:
+        return store<T>(log_sum_exp(base));
+      default:
+        return T{};
     }
   }
 
@@ -156,9 +173,12 @@ void run_typed(const ReduceLoops& loops, const void* input, void* output, std::i
   const Typed<T> typed{loops, static_cast<const T*>(input)};
   for (std::int64_t position = begin; position < end; ++position) {
     const std::int64_t base = kept_offset(loops, position);
-    if (loops.kind == ReduceKind::argmax) static_cast<std::int64_t*>(output)[position] = typed.best_index(base);
-    else if (loops.kind == ReduceKind::cumsum) typed.running_sum(base, static_cast<T*>(output));
-    else static_cast<T*>(output)[position] = typed.value(base);
+    if (loops.kind == ReduceKind::argmax)
+      static_cast<std::int64_t*>(output)[position] = typed.best_index(base);
+    else if (loops.kind == ReduceKind::cumsum)
+      typed.running_sum(base, static_cast<T*>(output));
+    else
+      static_cast<T*>(output)[position] = typed.value(base);
   }
 }
 
@@ -172,28 +192,42 @@ void run_bool(const ReduceLoops& loops, const void* input, void* output, std::in
       all = all && v != 0;
     });
     // Sums and extremes of truth values are "any" and "all".
-    const bool is_all = loops.kind == ReduceKind::all || loops.kind == ReduceKind::min || loops.kind == ReduceKind::prod;
+    const bool is_all =
+        loops.kind == ReduceKind::all || loops.kind == ReduceKind::min || loops.kind == ReduceKind::prod;
     static_cast<std::uint8_t*>(output)[position] = is_all ? all : any;
   }
 }
 
 }  // namespace
 
-void run_reduce(const ReduceLoops& loops, const void* input, void* output, std::int64_t begin, std::int64_t end) noexcept {
+void run_reduce(const ReduceLoops& loops, const void* input, void* output, std::int64_t begin,
+                std::int64_t end) noexcept {
   const bool picks = loops.kind == ReduceKind::argmax || loops.kind == ReduceKind::cumsum;
   switch (loops.dtype) {
-    case DType::f32: return run_typed<float>(loops, input, output, begin, end);
-    case DType::f64: return run_typed<double>(loops, input, output, begin, end);
-    case DType::f16: return run_typed<Float16>(loops, input, output, begin, end);
-    case DType::bf16: return run_typed<BFloat16>(loops, input, output, begin, end);
-    case DType::i8: return run_typed<std::int8_t>(loops, input, output, begin, end);
-    case DType::u8: return run_typed<std::uint8_t>(loops, input, output, begin, end);
-    case DType::i16: return run_typed<std::int16_t>(loops, input, output, begin, end);
-    case DType::u16: return run_typed<std::uint16_t>(loops, input, output, begin, end);
-    case DType::i32: return run_typed<std::int32_t>(loops, input, output, begin, end);
-    case DType::u32: return run_typed<std::uint32_t>(loops, input, output, begin, end);
-    case DType::i64: return run_typed<std::int64_t>(loops, input, output, begin, end);
-    case DType::u64: return run_typed<std::uint64_t>(loops, input, output, begin, end);
+    case DType::f32:
+      return run_typed<float>(loops, input, output, begin, end);
+    case DType::f64:
+      return run_typed<double>(loops, input, output, begin, end);
+    case DType::f16:
+      return run_typed<Float16>(loops, input, output, begin, end);
+    case DType::bf16:
+      return run_typed<BFloat16>(loops, input, output, begin, end);
+    case DType::i8:
+      return run_typed<std::int8_t>(loops, input, output, begin, end);
+    case DType::u8:
+      return run_typed<std::uint8_t>(loops, input, output, begin, end);
+    case DType::i16:
+      return run_typed<std::int16_t>(loops, input, output, begin, end);
+    case DType::u16:
+      return run_typed<std::uint16_t>(loops, input, output, begin, end);
+    case DType::i32:
+      return run_typed<std::int32_t>(loops, input, output, begin, end);
+    case DType::u32:
+      return run_typed<std::uint32_t>(loops, input, output, begin, end);
+    case DType::i64:
+      return run_typed<std::int64_t>(loops, input, output, begin, end);
+    case DType::u64:
+      return run_typed<std::uint64_t>(loops, input, output, begin, end);
     case DType::boolean:
       if (picks) return run_typed<std::uint8_t>(loops, input, output, begin, end);
       return run_bool(loops, input, output, begin, end);

@@ -21,6 +21,7 @@ struct ReduceLoops {
 };
 
 // Computes kept positions [begin, end) of the output. cumsum writes a whole line of `reduced` elements for each.
-void run_reduce(const ReduceLoops& loops, const void* input, void* output, std::int64_t begin, std::int64_t end) noexcept;
+void run_reduce(const ReduceLoops& loops, const void* input, void* output, std::int64_t begin,
+                std::int64_t end) noexcept;
 
 }  // namespace intaglio::ops

@@ -20,7 +20,8 @@ class SimpleCandidate final : public Candidate {
   Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
     return std::vector<Blob>{};
   }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>, const Target& target) const override {
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
+                                              const Target& target) const override {
     return std::make_unique<P>(static_cast<const D&>(descriptor), target);
   }
 

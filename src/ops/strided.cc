@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace intaglio::ops {
 
@@ -81,14 +82,22 @@ struct Loops {
       if (begin < end) output[copy.dst_offset] = input[copy.src_offset];
       return;
     }
+    if (copy.work(sizeof(T)).elements) {
+      const int last = copy.rank - 1;
+      return copy_row(input + copy.src_offset + begin * src(last), src(last),
+                      output + copy.dst_offset + begin * dst(last), dst(last), end - begin);
+    }
     const bool transposed = copy.rank >= 2 && src(copy.rank - 2) == 1 && src(copy.rank - 1) != 0;
-    if (transposed) tiled(begin, end);
-    else rows(begin, end);
+    if (transposed)
+      tiled(begin, end);
+    else
+      rows(begin, end);
   }
 };
 
 template <class T>
-void run_typed(const StridedCopy& copy, const void* input, void* output, const void* fill, std::int64_t begin, std::int64_t end) {
+void run_typed(const StridedCopy& copy, const void* input, void* output, const void* fill, std::int64_t begin,
+               std::int64_t end) {
   const T* source = static_cast<const T*>(copy.source < 0 ? fill : input);
   Loops<T>{copy, source, static_cast<T*>(output)}.run(begin, end);
 }
@@ -96,10 +105,23 @@ void run_typed(const StridedCopy& copy, const void* input, void* output, const v
 }  // namespace
 
 std::int64_t StridedCopy::rows() const {
+  const auto all = std::span(dims).first(static_cast<std::size_t>(rank));
+  if (std::ranges::count(all, 0) != 0) return 0;  // before the others, whose product may not fit then
   std::int64_t count = 1;
   for (int axis = 0; axis + 1 < rank; ++axis) count *= dims[static_cast<std::size_t>(axis)];
-  if (rank > 0 && dims[static_cast<std::size_t>(rank - 1)] == 0) return 0;
   return count;
+}
+
+StridedCopy::Work StridedCopy::work(std::size_t element) const {
+  constexpr std::int64_t kBytes = 4096;  // less is not worth a thread, and neighbours must not share cache lines
+  const std::int64_t count = rows();
+  if (rank == 0 || count > 1) {
+    const std::int64_t row_bytes =
+        rank == 0 ? kBytes
+                  : std::min(dims[static_cast<std::size_t>(rank - 1)], kBytes) * static_cast<std::int64_t>(element);
+    return {count, std::max<std::int64_t>(1, kBytes / std::max<std::int64_t>(row_bytes, 1)), false};
+  }
+  return {count == 0 ? 0 : dims[static_cast<std::size_t>(rank - 1)], kBytes / static_cast<std::int64_t>(element), true};
 }
 
 void collapse(StridedCopy& copy) {
@@ -109,8 +131,13 @@ void collapse(StridedCopy& copy) {
     if (copy.dims[axis] == 1) continue;
     if (out.rank > 0) {
       const auto previous = static_cast<std::size_t>(out.rank - 1);
-      const bool mergeable = out.src_stride[previous] == copy.src_stride[axis] * copy.dims[axis] &&
-                             out.dst_stride[previous] == copy.dst_stride[axis] * copy.dims[axis];
+      const auto spans = [&](std::int64_t outer, std::int64_t inner) {
+        std::int64_t whole = 0;  // overflows only where a dim is 0
+        return !__builtin_mul_overflow(inner, copy.dims[axis], &whole) && outer == whole &&
+               !__builtin_mul_overflow(out.dims[previous], copy.dims[axis], &whole);
+      };
+      const bool mergeable = spans(out.src_stride[previous], copy.src_stride[axis]) &&
+                             spans(out.dst_stride[previous], copy.dst_stride[axis]);
       if (mergeable) {
         out.dims[previous] *= copy.dims[axis];
         out.src_stride[previous] = copy.src_stride[axis];
@@ -129,10 +156,14 @@ void collapse(StridedCopy& copy) {
 void run_strided(const StridedCopy& copy, std::size_t element, const void* input, void* output, const void* fill,
                  std::int64_t begin, std::int64_t end) noexcept {
   switch (element) {
-    case 1: return run_typed<std::uint8_t>(copy, input, output, fill, begin, end);
-    case 2: return run_typed<std::uint16_t>(copy, input, output, fill, begin, end);
-    case 4: return run_typed<std::uint32_t>(copy, input, output, fill, begin, end);
-    default: return run_typed<std::uint64_t>(copy, input, output, fill, begin, end);
+    case 1:
+      return run_typed<std::uint8_t>(copy, input, output, fill, begin, end);
+    case 2:
+      return run_typed<std::uint16_t>(copy, input, output, fill, begin, end);
+    case 4:
+      return run_typed<std::uint32_t>(copy, input, output, fill, begin, end);
+    default:
+      return run_typed<std::uint64_t>(copy, input, output, fill, begin, end);
   }
 }
 

@@ -1,5 +1,5 @@
-// The primitive encoding of plan files: little-endian fixed-width integers, length-prefixed strings and lists. Writer and
-// Reader have the same io() overloads, so one template describes the format for both directions (format.cc).
+// The primitive encoding of plan files: little-endian fixed-width integers, length-prefixed strings and lists. Writer
+// and Reader have the same io() overloads, so one template describes the format for both directions (format.cc).
 #pragma once
 
 #include <cstring>
@@ -36,7 +36,8 @@ class Writer {
   std::string out_;
 };
 
-// Sticky failure: after the first problem every read yields zeros and empty lists; the caller checks status() at the end.
+// Sticky failure: after the first problem every read yields zeros and empty lists; the caller checks status() at the
+// end.
 class Reader {
  public:
   static constexpr bool kReading = true;
@@ -118,8 +119,10 @@ class ArchiveVisitor final : public ops::FieldVisitor {
   }
   void field(std::string_view, std::vector<std::int64_t>& value) override {
     auto size = static_cast<std::uint64_t>(value.size());
-    if constexpr (Archive::kReading) size = archive_.count(sizeof(std::int64_t));
-    else archive_.io(size);
+    if constexpr (Archive::kReading)
+      size = archive_.count(sizeof(std::int64_t));
+    else
+      archive_.io(size);
     value.resize(static_cast<std::size_t>(size));
     for (std::int64_t& item : value) archive_.io(item);
   }

@@ -10,7 +10,9 @@ namespace intaglio::plan {
 
 namespace {
 
-constexpr std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+constexpr std::size_t round_up(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 // Can all buffers exist side by side in a signed 64-bit address space? If so, nothing below can overflow.
 bool adds_up(std::span<const Lifetime> lifetimes) {
@@ -22,7 +24,9 @@ bool adds_up(std::span<const Lifetime> lifetimes) {
   return true;
 }
 
-bool overlap(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
+bool overlap(const Lifetime& a, const Lifetime& b) {
+  return a.first <= b.last && b.first <= a.last;
+}
 
 std::size_t peak_of(std::span<const Lifetime> lifetimes) {
   // Sweep over the steps at which something begins or ends.

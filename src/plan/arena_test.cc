@@ -1,4 +1,5 @@
-// Layouts of random lifetimes against the definition: no two buffers alive at once overlap, nothing below the lower bound.
+// Layouts of random lifetimes against the definition: no two buffers alive at once overlap, nothing below the lower
+// bound.
 #include "plan/arena.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,9 @@
 namespace intaglio::plan {
 namespace {
 
-std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t rounded(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 // The bound by counting, step by step.
 std::size_t peak_by_steps(const std::vector<Lifetime>& lifetimes, int steps) {

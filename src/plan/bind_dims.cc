@@ -7,7 +7,9 @@ namespace intaglio::plan {
 
 namespace {
 
-std::string input_origin(const Plan& plan, std::size_t input) { return "input '" + plan.inputs[input].name + "'"; }
+std::string input_origin(const Plan& plan, std::size_t input) {
+  return "input '" + plan.inputs[input].name + "'";
+}
 
 // The declared shape of an input, for messages: "[batch, 128]".
 std::string declared_shape(const Plan& plan, std::size_t input) {
@@ -25,7 +27,8 @@ Status check_rank(const Plan& plan, std::size_t input, const Shape& shape) {
               input_origin(plan, input));
 }
 
-Status check_range(const Plan& plan, const std::string& symbol, std::int64_t value, std::size_t input, std::size_t axis) {
+Status check_range(const Plan& plan, const std::string& symbol, std::int64_t value, std::size_t input,
+                   std::size_t axis) {
   const auto found = plan.symbols.find(symbol);
   if (found == plan.symbols.end()) return {};
   const SymbolRange range = found->second;
@@ -44,15 +47,17 @@ Result<SymbolValues> bind_symbols(const Plan& plan, std::span<const Shape> shape
     const auto& declared = plan.values[plan.inputs[input].value].shape;
     for (std::size_t axis = 0; axis < declared.size(); ++axis) {
       const std::int64_t value = shapes[input][axis];
-      if (value < 0) return fail(ErrorCode::usage, fmt::format("dim {} is negative ({})", axis, value), input_origin(plan, input));
+      if (value < 0)
+        return fail(ErrorCode::usage, fmt::format("dim {} is negative ({})", axis, value), input_origin(plan, input));
       const auto symbol = plan.dims[declared[axis]].as_symbol();
       if (!symbol) continue;
       INTAGLIO_CHECK(check_range(plan, *symbol, value, input, axis));
       const auto [position, inserted] = values.emplace(*symbol, value);
       if (!inserted && position->second != value) {
-        return fail(ErrorCode::usage,
-                    fmt::format("dim {} ('{}') is {}, but an earlier input has {}", axis, *symbol, value, position->second),
-                    input_origin(plan, input));
+        return fail(
+            ErrorCode::usage,
+            fmt::format("dim {} ('{}') is {}, but an earlier input has {}", axis, *symbol, value, position->second),
+            input_origin(plan, input));
       }
     }
   }
@@ -78,7 +83,8 @@ Status check_inputs(const Plan& plan, std::span<const Shape> shapes, const std::
 
 Result<std::vector<std::int64_t>> bind_dims(const Plan& plan, std::span<const Shape> input_shapes) {
   if (input_shapes.size() != plan.inputs.size()) {
-    return fail(ErrorCode::usage, fmt::format("{} inputs were given; the model has {}", input_shapes.size(), plan.inputs.size()));
+    return fail(ErrorCode::usage,
+                fmt::format("{} inputs were given; the model has {}", input_shapes.size(), plan.inputs.size()));
   }
   INTAGLIO_TRY(const SymbolValues symbols, bind_symbols(plan, input_shapes));
   std::vector<std::int64_t> dims;

@@ -10,7 +10,8 @@ namespace {
 // The work of one bind, in the order in which bind() tells it.
 class Binder {
  public:
-  Binder(const Plan& plan, const BindOptions& options) : plan_(plan), options_(options), bound_(std::make_shared<BoundPlan>()) {}
+  Binder(const Plan& plan, const BindOptions& options)
+      : plan_(plan), options_(options), bound_(std::make_shared<BoundPlan>()) {}
 
   Result<std::shared_ptr<const BoundPlan>> bind(std::span<const Shape> input_shapes) {
     bound_->input_shapes.assign(input_shapes.begin(), input_shapes.end());
@@ -79,7 +80,8 @@ class Binder {
     std::vector<std::int64_t> key = {step.bind_group};
     for (const auto* list : {&inputs, &outputs}) {
       for (const ops::Operand& operand : *list) {
-        key.push_back(-1 - static_cast<std::int64_t>(operand.dtype));  // also separates the shapes: dims are not negative
+        key.push_back(-1 -
+                      static_cast<std::int64_t>(operand.dtype));  // also separates the shapes: dims are not negative
         key.insert(key.end(), operand.shape.begin(), operand.shape.end());
       }
       key.push_back(std::numeric_limits<std::int64_t>::min());
@@ -104,7 +106,8 @@ class Binder {
     }
   }
 
-  // A temporary that becomes an output is written straight into the caller's memory; what cannot be is copied at the end.
+  // A temporary that becomes an output is written straight into the caller's memory; what cannot be is copied at the
+  // end.
   void assign_outputs() {
     for (std::uint32_t i = 0; i < plan_.outputs.size(); ++i) {
       const ValueId root = root_[plan_.outputs[i].value];
@@ -181,8 +184,10 @@ class Binder {
     for (std::size_t i = 0; i < owners.size(); ++i) bound_->locations[owners[i]].offset = layout.offsets[i];
     for (ValueId id = 0; id < plan_.values.size(); ++id) {
       const ValueId root = root_[id];
-      if (in_arena(root)) bound_->locations[id] = bound_->locations[buffer_[root]];
-      else if (root != id) bound_->locations[id] = bound_->locations[root];
+      if (in_arena(root))
+        bound_->locations[id] = bound_->locations[buffer_[root]];
+      else if (root != id)
+        bound_->locations[id] = bound_->locations[root];
     }
     return {};
   }
@@ -201,7 +206,8 @@ class Binder {
 
 }  // namespace
 
-Result<std::shared_ptr<const BoundPlan>> bind(const Plan& plan, std::span<const Shape> input_shapes, const BindOptions& options) {
+Result<std::shared_ptr<const BoundPlan>> bind(const Plan& plan, std::span<const Shape> input_shapes,
+                                              const BindOptions& options) {
   return Binder(plan, options).bind(input_shapes);
 }
 

@@ -1,5 +1,5 @@
-// Binding a plan to concrete input shapes: symbols → dims → per-step bindings → arena. Done once per distinct shape and kept
-// in a context's LRU; a bound run allocates nothing.
+// Binding a plan to concrete input shapes: symbols → dims → per-step bindings → arena. Done once per distinct shape and
+// kept in a context's LRU; a bound run allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ Result<std::vector<std::int64_t>> bind_dims(const Plan& plan, std::span<const Sh
 enum class Home : std::uint8_t { input, constant, arena, output };
 struct Location {
   Home home = Home::arena;
-  std::uint32_t index = 0;   // of the input or output port
-  std::size_t offset = 0;    // into the arena
+  std::uint32_t index = 0;          // of the input or output port
+  std::size_t offset = 0;           // into the arena
   const std::byte* data = nullptr;  // constants
 };
 
@@ -40,7 +40,7 @@ struct OutputCopy {
 struct BoundStep {
   const ops::PreparedOp* op = nullptr;
   std::shared_ptr<const ops::Binding> binding;
-  std::uint32_t first_input = 0;   // into BoundPlan::arguments
+  std::uint32_t first_input = 0;  // into BoundPlan::arguments
   std::uint32_t first_output = 0;
 };
 
@@ -65,6 +65,7 @@ struct BindOptions {
 };
 
 // Bindings shared between equal problems (BoundStep::binding points to the same object).
-Result<std::shared_ptr<const BoundPlan>> bind(const Plan& plan, std::span<const Shape> input_shapes, const BindOptions& options);
+Result<std::shared_ptr<const BoundPlan>> bind(const Plan& plan, std::span<const Shape> input_shapes,
+                                              const BindOptions& options);
 
 }  // namespace intaglio::plan

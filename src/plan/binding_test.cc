@@ -53,12 +53,15 @@ TEST(BindDims, ErrorsNameTheInput) {
   const auto plan = symbolic_plan();
   expect_error(*plan, {{4, 3, 8}}, ErrorCode::usage, "1 inputs were given; the model has 2", "");
   expect_error(*plan, {{4, 3, 8}, {4, 5}, {1}}, ErrorCode::usage, "3 inputs", "");
-  expect_error(*plan, {{4, 3}, {4, 5}}, ErrorCode::usage, "rank 2; the model declares [n, 3, 2*n] of rank 3", "input 'first'");
+  expect_error(*plan, {{4, 3}, {4, 5}}, ErrorCode::usage, "rank 2; the model declares [n, 3, 2*n] of rank 3",
+               "input 'first'");
   expect_error(*plan, {{4, 7, 8}, {4, 5}}, ErrorCode::usage, "dim 1 is 7; the model wants 3", "input 'first'");
   expect_error(*plan, {{4, 3, 9}, {4, 5}}, ErrorCode::usage, "dim 2 is 9; the model wants 8", "input 'first'");
-  expect_error(*plan, {{4, 3, 8}, {5, 5}}, ErrorCode::usage, "dim 0 ('n') is 5, but an earlier input has 4", "input 'second'");
+  expect_error(*plan, {{4, 3, 8}, {5, 5}}, ErrorCode::usage, "dim 0 ('n') is 5, but an earlier input has 4",
+               "input 'second'");
   expect_error(*plan, {{-4, 3, 8}, {4, 5}}, ErrorCode::usage, "negative", "input 'first'");
-  expect_error(*plan, {{11, 3, 22}, {11, 12}}, ErrorCode::unsupported, "outside the declared range 1..10", "input 'first'");
+  expect_error(*plan, {{11, 3, 22}, {11, 12}}, ErrorCode::unsupported, "outside the declared range 1..10",
+               "input 'first'");
   expect_error(*plan, {{0, 3, 0}, {0, 1}}, ErrorCode::unsupported, "dim 0 ('n') is 0", "input 'first'");
   expect_error(*plan, {{4, 3, 8}, {4, 6}}, ErrorCode::unsupported, "n + 1", "where/it/came/from");
 }
@@ -103,11 +106,12 @@ TEST(Bind, ArenaLimitAndHugeShapes) {
   BindOptions options;
   options.max_arena_bytes = 4096;
   EXPECT_TRUE(plan::bind(*plan, std::vector<Shape>{{1024}}, options).has_value());
-  expect_error(*plan, {{1025}}, ErrorCode::unsupported, "these shapes need 4160 bytes of activation memory; the limit is 4096", "",
-               options);
+  expect_error(*plan, {{1025}}, ErrorCode::unsupported,
+               "these shapes need 4160 bytes of activation memory; the limit is 4096", "", options);
   expect_error(*plan, {{INT64_MAX}}, ErrorCode::usage, "too many bytes", "value 'x'");
   options.max_arena_bytes = SIZE_MAX;
-  EXPECT_TRUE(plan::bind(*plan, std::vector<Shape>{{std::int64_t{1} << 58}}, options).has_value());  // nothing is allocated yet
+  EXPECT_TRUE(
+      plan::bind(*plan, std::vector<Shape>{{std::int64_t{1} << 58}}, options).has_value());  // nothing is allocated yet
 }
 
 TEST(Bind, SizesThatDoNotAddUp) {
@@ -116,7 +120,8 @@ TEST(Bind, SizesThatDoNotAddUp) {
   std::vector<ValueId> layers;
   for (int i = 0; i < 4; ++i) layers.push_back(b.elementwise("copy" + std::to_string(i), "neg", {x}, {kN}));
   ValueId sum = layers[0];
-  for (int i = 1; i < 4; ++i) sum = b.elementwise("sum" + std::to_string(i), "add", {sum, layers[static_cast<std::size_t>(i)]}, {kN});
+  for (int i = 1; i < 4; ++i)
+    sum = b.elementwise("sum" + std::to_string(i), "add", {sum, layers[static_cast<std::size_t>(i)]}, {kN});
   b.output("y", sum);
   BindOptions options;
   options.max_arena_bytes = SIZE_MAX;
@@ -168,12 +173,12 @@ TEST(Bind, InPlaceOnlyWhereTheInputDies) {
   const ValueId x = b.input("x", {kN});
   const ValueId small = b.input("small", {Dim(1)});
   const ValueId a = b.elementwise("a", "neg", {x}, {kN});
-  const ValueId c = b.elementwise("c", "exp", {a}, {kN});      // a lives on
-  const ValueId d = b.elementwise("d", "mul", {c, c}, {kN});   // twice
+  const ValueId c = b.elementwise("c", "exp", {a}, {kN});     // a lives on
+  const ValueId d = b.elementwise("d", "mul", {c, c}, {kN});  // twice
   const ValueId one = b.elementwise("one", "neg", {small}, {Dim(1)});
   const ValueId e = b.elementwise("e", "add", {one, d}, {kN});  // broadcast
   const ValueId view = b.alias("view", e, {kN, Dim(1)});
-  const ValueId f = b.elementwise("f", "neg", {e}, {kN});       // e lives on as its alias
+  const ValueId f = b.elementwise("f", "neg", {e}, {kN});  // e lives on as its alias
   const ValueId g = b.elementwise("g", "add", {view, small}, {kN, Dim(1)});
   b.output("y", b.elementwise("y", "sub", {b.elementwise("h", "add", {f, a}, {kN}), b.alias("flat", g, {kN})}, {kN}));
   for (const int threads : {1, 3}) {
@@ -233,7 +238,8 @@ TEST(Bind, LocationsDoNotOverlapWhileAlive) {
     if (live.size() > 6) live.erase(live.begin() + static_cast<std::ptrdiff_t>(i % 5));
   }
   ValueId sum = live[0];
-  for (std::size_t i = 1; i < live.size(); ++i) sum = b.elementwise("s" + std::to_string(i), "add", {sum, live[i]}, {kN});
+  for (std::size_t i = 1; i < live.size(); ++i)
+    sum = b.elementwise("s" + std::to_string(i), "add", {sum, live[i]}, {kN});
   b.output("y", sum);
   const auto plan = b.finish();
   const auto bound = plan::bind(*plan, std::vector<Shape>{{33}}, {});

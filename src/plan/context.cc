@@ -10,7 +10,9 @@ namespace intaglio::plan {
 
 namespace {
 
-std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t round_up(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 // Ports are compared with the shapes of a binding without allocating.
 bool same_shapes(const BoundPlan& bound, std::span<const InputView> inputs) {
@@ -18,7 +20,9 @@ bool same_shapes(const BoundPlan& bound, std::span<const InputView> inputs) {
                     [](const Shape& shape, const InputView& view) { return std::ranges::equal(shape, view.shape); });
 }
 
-bool misaligned(const void* data, DType dtype) { return reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0; }
+bool misaligned(const void* data, DType dtype) {
+  return reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0;
+}
 
 }  // namespace
 
@@ -97,31 +101,39 @@ Status Context::grow(const BoundPlan& bound) {
   return {};
 }
 
-Status Context::check(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs) const {
+Status Context::check(const BoundPlan& bound, std::span<const InputView> inputs,
+                      std::span<const OutputView> outputs) const {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Port& port = plan_->inputs[i];
     const DType declared = plan_->values[port.value].dtype;
     if (inputs[i].dtype != declared) {
-      return fail(ErrorCode::usage, fmt::format("the dtype is {}; the model wants {}", name_of(inputs[i].dtype), name_of(declared)),
+      return fail(ErrorCode::usage,
+                  fmt::format("the dtype is {}; the model wants {}", name_of(inputs[i].dtype), name_of(declared)),
                   "input '" + port.name + "'");
     }
     const bool empty = std::ranges::find(inputs[i].shape, 0) != inputs[i].shape.end();
     if ((inputs[i].data == nullptr && !empty) || misaligned(inputs[i].data, declared)) {
-      return fail(ErrorCode::usage, inputs[i].data == nullptr ? "the data pointer is null" : "the data is not aligned to its element size",
-                  "input '" + port.name + "'");
+      return fail(
+          ErrorCode::usage,
+          inputs[i].data == nullptr ? "the data pointer is null" : "the data is not aligned to its element size",
+          "input '" + port.name + "'");
     }
   }
   if (outputs.size() != plan_->outputs.size()) {
-    return fail(ErrorCode::usage, fmt::format("{} outputs were given; the model has {}", outputs.size(), plan_->outputs.size()));
+    return fail(ErrorCode::usage,
+                fmt::format("{} outputs were given; the model has {}", outputs.size(), plan_->outputs.size()));
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Port& port = plan_->outputs[i];
     if (outputs[i].bytes < bound.output_bytes[i]) {
-      return fail(ErrorCode::usage, fmt::format("the memory has {} bytes; {} are needed", outputs[i].bytes, bound.output_bytes[i]),
+      return fail(ErrorCode::usage,
+                  fmt::format("the memory has {} bytes; {} are needed", outputs[i].bytes, bound.output_bytes[i]),
                   "output '" + port.name + "'");
     }
-    if ((outputs[i].data == nullptr && bound.output_bytes[i] != 0) || misaligned(outputs[i].data, plan_->values[port.value].dtype)) {
-      return fail(ErrorCode::usage, "the data pointer is null or not aligned to the element size", "output '" + port.name + "'");
+    if ((outputs[i].data == nullptr && bound.output_bytes[i] != 0) ||
+        misaligned(outputs[i].data, plan_->values[port.value].dtype)) {
+      return fail(ErrorCode::usage, "the data pointer is null or not aligned to the element size",
+                  "output '" + port.name + "'");
     }
   }
   return {};
@@ -129,12 +141,17 @@ Status Context::check(const BoundPlan& bound, std::span<const InputView> inputs,
 
 namespace {
 
-void* address(const Location& location, std::byte* arena, std::span<const InputView> inputs, std::span<const OutputView> outputs) {
+void* address(const Location& location, std::byte* arena, std::span<const InputView> inputs,
+              std::span<const OutputView> outputs) {
   switch (location.home) {
-    case Home::input: return const_cast<void*>(inputs[location.index].data);
-    case Home::constant: return const_cast<std::byte*>(location.data);
-    case Home::output: return outputs[location.index].data;
-    case Home::arena: break;
+    case Home::input:
+      return const_cast<void*>(inputs[location.index].data);
+    case Home::constant:
+      return const_cast<std::byte*>(location.data);
+    case Home::output:
+      return outputs[location.index].data;
+    case Home::arena:
+      break;
   }
   return arena + location.offset;
 }
@@ -149,7 +166,8 @@ void Context::resolve(const BoundPlan& bound, std::span<const InputView> inputs,
 
 Status Context::run(std::span<const InputView> inputs, std::span<const OutputView> outputs) {
   if (inputs.size() != plan_->inputs.size()) {
-    return fail(ErrorCode::usage, fmt::format("{} inputs were given; the model has {}", inputs.size(), plan_->inputs.size()));
+    return fail(ErrorCode::usage,
+                fmt::format("{} inputs were given; the model has {}", inputs.size(), plan_->inputs.size()));
   }
   INTAGLIO_TRY(const BoundPlan* bound, find_or_bind(inputs));
   INTAGLIO_CHECK(check(*bound, inputs, outputs));
@@ -159,12 +177,13 @@ Status Context::run(std::span<const InputView> inputs, std::span<const OutputVie
   options_.pool->run(region);
   if (const std::uint32_t failed = region.failed_step.load(); failed != 0) {
     const Step& step = plan_->steps[failed - 1];
-    return fail(ErrorCode::data, "an index is out of range in the data of this run", "node '" + step.node + "' (" + step.op + ")",
-                "check the values of the integer inputs");
+    return fail(ErrorCode::data, "an index is out of range in the data of this run",
+                "node '" + step.node + "' (" + step.op + ")", "check the values of the integer inputs");
   }
   for (const OutputCopy& copy : bound->copies) {
     if (copy.bytes == 0) continue;
-    std::memcpy(outputs[copy.output].data, address(bound->locations[copy.from], arena_.data(), inputs, outputs), copy.bytes);
+    std::memcpy(outputs[copy.output].data, address(bound->locations[copy.from], arena_.data(), inputs, outputs),
+                copy.bytes);
   }
   return {};
 }

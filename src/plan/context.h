@@ -1,5 +1,5 @@
-// One caller's state for running a plan: bindings of recent shapes, the arena, scratch. One context per concurrent caller;
-// contexts share the plan (weights once) and may share a pool.
+// One caller's state for running a plan: bindings of recent shapes, the arena, scratch. One context per concurrent
+// caller; contexts share the plan (weights once) and may share a pool.
 #pragma once
 
 #include <cstddef>
@@ -31,20 +31,21 @@ struct ContextOptions {
   std::shared_ptr<threads::Pool> pool;  // required
   std::size_t cached_shapes = 32;       // bindings kept, least recently used first out
   std::size_t max_arena_bytes = std::size_t{64} << 30;
-  bool huge_pages = true;               // for the arena; plain pages where refused
+  bool huge_pages = true;  // for the arena; plain pages where refused
 };
 
 class Context {
  public:
   Context(std::shared_ptr<const Plan> plan, ContextOptions options);
 
-  // Binds these input shapes (cached) and makes the arena large enough; after that, runs of these shapes allocate nothing.
-  // The result lives until `cached_shapes` other shapes were used. Errors: as bind_dims; out of memory.
+  // Binds these input shapes (cached) and makes the arena large enough; after that, runs of these shapes allocate
+  // nothing. The result lives until `cached_shapes` other shapes were used. Errors: as bind_dims; out of memory.
   Result<const BoundPlan*> prepare(std::span<const Shape> input_shapes);
 
-  // Runs once; prepares first if the shapes are new. Inputs and outputs in the order of the plan's ports. Not thread safe.
-  // Errors: usage (dtype, rank, dim, null or misaligned pointer, an output too small; names the port), unsupported (a dim
-  // outside its range), data (an index out of range in a step; names the node; outputs are then unspecified).
+  // Runs once; prepares first if the shapes are new. Inputs and outputs in the order of the plan's ports. Not thread
+  // safe. Errors: usage (dtype, rank, dim, null or misaligned pointer, an output too small; names the port),
+  // unsupported (a dim outside its range), data (an index out of range in a step; names the node; outputs are then
+  // unspecified).
   Status run(std::span<const InputView> inputs, std::span<const OutputView> outputs);
 
   const Plan& plan() const { return *plan_; }

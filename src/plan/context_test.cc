@@ -26,18 +26,42 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 }
 }  // namespace
 
-void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
-void* operator new[](std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<std::size_t>(alignment)); }
-void* operator new[](std::size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<std::size_t>(alignment)); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void* operator new(std::size_t bytes) {
+  return counted(bytes, alignof(std::max_align_t));
+}
+void* operator new[](std::size_t bytes) {
+  return counted(bytes, alignof(std::max_align_t));
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
 
 namespace intaglio::plan {
 namespace {
@@ -58,7 +82,8 @@ Expected small_model_by_hand(const std::vector<std::int64_t>& ids, const std::ve
   for (const std::int64_t id : ids) {
     const auto row = static_cast<std::size_t>(id < 0 ? id + 10 : id);
     std::vector<double> hidden;
-    for (std::size_t k = 0; k < 8; ++k) hidden.push_back(std::tanh(static_cast<double>(table[row * 8 + k]) + static_cast<double>(bias[k])));
+    for (std::size_t k = 0; k < 8; ++k)
+      hidden.push_back(std::tanh(static_cast<double>(table[row * 8 + k]) + static_cast<double>(bias[k])));
     for (std::size_t j = 0; j < 4; ++j) {
       double sum = 0;
       for (std::size_t k = 0; k < 8; ++k) sum += hidden[k] * static_cast<double>(weight[k * 4 + j]);
@@ -76,7 +101,8 @@ TEST(Context, SmallModelAgainstLoops) {
   for (const int threads : {1, 2, 3}) {
     Runner runner(plan, threads);
     for (int round = 0; round < 20; ++round) {
-      const std::int64_t batch = 1 + static_cast<std::int64_t>(random() % 3), seq = 1 + static_cast<std::int64_t>(random() % 40);
+      const std::int64_t batch = 1 + static_cast<std::int64_t>(random() % 3),
+                         seq = 1 + static_cast<std::int64_t>(random() % 40);
       std::vector<std::int64_t> ids(static_cast<std::size_t>(batch * seq));
       for (auto& id : ids) id = static_cast<std::int64_t>(random() % 20) - 10;
       runner.clear();
@@ -97,7 +123,9 @@ TEST(Context, SmallModelAgainstLoops) {
   }
 }
 
-Shape ids_shape(std::int64_t batch, std::int64_t seq) { return {batch, seq}; }
+Shape ids_shape(std::int64_t batch, std::int64_t seq) {
+  return {batch, seq};
+}
 
 TEST(Context, LeastRecentlyUsedBindingGoesFirst) {
   ContextOptions options;
@@ -134,7 +162,8 @@ TEST(Context, TenThousandShapesKeepTheMemoryOfTheLargest) {
   std::mt19937 random(11);
   const std::size_t live = alloc_stats().live_bytes;
   for (int round = 0; round < 10000; ++round) {
-    const std::int64_t batch = static_cast<std::int64_t>(random() % 65), seq = 1 + static_cast<std::int64_t>(random() % 400);
+    const std::int64_t batch = static_cast<std::int64_t>(random() % 65),
+                       seq = 1 + static_cast<std::int64_t>(random() % 400);
     ASSERT_TRUE(context.prepare(std::vector<Shape>{ids_shape(batch, seq), {8}}).has_value());
   }
   ASSERT_TRUE(context.prepare(std::vector<Shape>{ids_shape(64, 400), {8}}).has_value());
@@ -158,7 +187,8 @@ TEST(Context, PreparedRunsAllocateNothing) {
     bool good = true;
     counting = true;
     for (int round = 0; round < 50; ++round) {
-      const InputView inputs[] = {{ids.data(), DType::i64, shapes[static_cast<std::size_t>(round % 2)]}, {bias.data(), DType::f32, bias_shape}};
+      const InputView inputs[] = {{ids.data(), DType::i64, shapes[static_cast<std::size_t>(round % 2)]},
+                                  {bias.data(), DType::f32, bias_shape}};
       const OutputView outputs[] = {{rows.data(), 960}, {turned.data(), 960}, {tail.data(), 32}};
       good = good && context.run(inputs, outputs).has_value();
     }
@@ -192,7 +222,9 @@ class ViewErrors : public testing::Test {
   std::vector<OutputView> outputs_{{rows_, 96}, {turned_, 96}, {tail_, 32}};
 };
 
-TEST_F(ViewErrors, NoneAtFirst) { EXPECT_TRUE(context_->run(inputs_, outputs_).has_value()); }
+TEST_F(ViewErrors, NoneAtFirst) {
+  EXPECT_TRUE(context_->run(inputs_, outputs_).has_value());
+}
 
 TEST_F(ViewErrors, Inputs) {
   inputs_[0].dtype = DType::i32;

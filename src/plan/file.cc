@@ -29,10 +29,16 @@ struct FileHeader {
 };
 static_assert(sizeof(FileHeader) == 72);
 
-std::uint64_t hash_of(const void* data, std::size_t bytes) { return XXH3_64bits(data, bytes); }
-std::uint64_t hash_of(const FileHeader& header) { return hash_of(&header, offsetof(FileHeader, header_hash)); }
+std::uint64_t hash_of(const void* data, std::size_t bytes) {
+  return XXH3_64bits(data, bytes);
+}
+std::uint64_t hash_of(const FileHeader& header) {
+  return hash_of(&header, offsetof(FileHeader, header_hash));
+}
 
-std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 std::vector<BlobRecord> blob_records(const Plan& plan) {
   std::vector<BlobRecord> records;
@@ -65,8 +71,8 @@ Result<FileHeader> read_header(const MappedFile& file) {
   }
   if (header.file_bytes != file.bytes().size()) {
     return fail(ErrorCode::file,
-                "the plan is truncated or has bytes appended: " + std::to_string(file.bytes().size()) + " bytes, expected " +
-                    std::to_string(header.file_bytes),
+                "the plan is truncated or has bytes appended: " + std::to_string(file.bytes().size()) +
+                    " bytes, expected " + std::to_string(header.file_bytes),
                 file.path().string(), recompile);
   }
   return header;
@@ -82,12 +88,14 @@ Status map_blobs(Plan& plan, const std::vector<BlobRecord>& records, const std::
                  std::span<const std::byte> weights, bool verify) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     const BlobRecord& record = records[i];
-    if (record.offset % kAlignment != 0 || record.offset > weights.size() || record.bytes > weights.size() - record.offset) {
+    if (record.offset % kAlignment != 0 || record.offset > weights.size() ||
+        record.bytes > weights.size() - record.offset) {
       return fail(ErrorCode::file, "weights " + std::to_string(i) + " lie outside the file");
     }
     const std::byte* data = weights.data() + record.offset;
     if (verify && hash_of(data, record.bytes) != record.hash) {
-      return fail(ErrorCode::file, "weights " + std::to_string(i) + " ('" + record.layout + "') do not match their checksum", {},
+      return fail(ErrorCode::file,
+                  "weights " + std::to_string(i) + " ('" + record.layout + "') do not match their checksum", {},
                   "the file is damaged: compile the model again");
     }
     plan.blobs.push_back({record.layout, data, record.bytes, file});
@@ -105,7 +113,8 @@ Status prepare_steps(Plan& plan, std::span<const ops::Candidate* const> candidat
       return fail(ErrorCode::file, valid.error().message, origin, valid.error().hint);  // whatever it is to a compiler
     }
     if (auto why = candidate->refuses(*step.descriptor, target)) {
-      return fail(ErrorCode::file, step.candidate + " cannot run here: " + *why, origin, "recompile the model for this machine");
+      return fail(ErrorCode::file, step.candidate + " cannot run here: " + *why, origin,
+                  "recompile the model for this machine");
     }
     std::vector<ops::Blob> blobs;
     for (std::uint32_t index : step.blobs) blobs.push_back(plan.blobs[index]);
@@ -117,12 +126,14 @@ Status prepare_steps(Plan& plan, std::span<const ops::Candidate* const> candidat
 }
 
 Result<std::shared_ptr<const Plan>> load_mapped(const std::shared_ptr<const MappedFile>& file,
-                                                std::span<const ops::Candidate* const> candidates, const ops::Target& target,
-                                                const LoadOptions& options) {
+                                                std::span<const ops::Candidate* const> candidates,
+                                                const ops::Target& target, const LoadOptions& options) {
   INTAGLIO_TRY(const FileHeader header, read_header(*file));
-  INTAGLIO_TRY(const auto structure, file->range(header.structure_offset, header.structure_bytes, "the plan's structure"));
+  INTAGLIO_TRY(const auto structure,
+               file->range(header.structure_offset, header.structure_bytes, "the plan's structure"));
   if (hash_of(structure.data(), structure.size()) != header.structure_hash) {
-    return fail(ErrorCode::file, "the plan's structure does not match its checksum", {}, "the file is damaged: compile the model again");
+    return fail(ErrorCode::file, "the plan's structure does not match its checksum", {},
+                "the file is damaged: compile the model again");
   }
   INTAGLIO_TRY(const auto weights, file->range(header.weights_offset, header.weights_bytes, "the plan's weights"));
   if (header.weights_offset % kPage != 0) return fail(ErrorCode::file, "the plan's weights are not aligned");
@@ -142,7 +153,8 @@ Result<std::shared_ptr<const Plan>> load_mapped(const std::shared_ptr<const Mapp
 
 Status save(const Plan& plan, const std::filesystem::path& path) {
   std::vector<BlobRecord> records = blob_records(plan);
-  Plan structure = plan;  // io_structure takes its object by reference for both directions; blobs are shared, not copied
+  Plan structure =
+      plan;  // io_structure takes its object by reference for both directions; blobs are shared, not copied
   Writer writer;
   io_structure(writer, structure, records, {});
   FileHeader header{};
@@ -168,8 +180,9 @@ Status save(const Plan& plan, const std::filesystem::path& path) {
   return file.commit();
 }
 
-Result<std::shared_ptr<const Plan>> load(const std::filesystem::path& path, std::span<const ops::Candidate* const> candidates,
-                                         const ops::Target& target, const LoadOptions& options) {
+Result<std::shared_ptr<const Plan>> load(const std::filesystem::path& path,
+                                         std::span<const ops::Candidate* const> candidates, const ops::Target& target,
+                                         const LoadOptions& options) {
   INTAGLIO_TRY(const auto file, MappedFile::open(path));
   auto plan = load_mapped(file, candidates, target, options);
   if (!plan) {

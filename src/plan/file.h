@@ -27,10 +27,12 @@ struct LoadOptions {
   bool verify_weights = false;  // also check the checksums of all weights (INTAGLIO_VERIFY=1, inspect --verify)
 };
 
-// Maps the file, checks header and structure (checksums always), binds kernels to the target. Milliseconds: weights are not
-// touched unless verified. Errors: file (missing, truncated, corrupted, other version, "recompile for this machine").
-Result<std::shared_ptr<const Plan>> load(const std::filesystem::path& path, std::span<const ops::Candidate* const> candidates,
-                                         const ops::Target& target, const LoadOptions& options = {});
+// Maps the file, checks header and structure (checksums always), binds kernels to the target. Milliseconds: weights are
+// not touched unless verified. Errors: file (missing, truncated, corrupted, other version, "recompile for this
+// machine").
+Result<std::shared_ptr<const Plan>> load(const std::filesystem::path& path,
+                                         std::span<const ops::Candidate* const> candidates, const ops::Target& target,
+                                         const LoadOptions& options = {});
 
 // Does the file begin like a plan? (false also when it cannot be read)
 bool looks_like_plan(const std::filesystem::path& path);

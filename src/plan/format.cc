@@ -28,8 +28,10 @@ void io_dim(A& archive, Dim& dim) {
   archive.io(text);
   if constexpr (A::kReading) {
     auto parsed = Dim::parse(text);
-    if (parsed) dim = *std::move(parsed);
-    else archive.reject("illegal dim expression '" + text.substr(0, 64) + "'");
+    if (parsed)
+      dim = *std::move(parsed);
+    else
+      archive.reject("illegal dim expression '" + text.substr(0, 64) + "'");
   }
 }
 

@@ -13,7 +13,8 @@ struct BlobRecord {
   std::uint64_t hash = 0;
 };
 
-// Reading: steps get descriptors (made by `make`, from the candidate's name) but no prepared ops, and the plan no blobs.
+// Reading: steps get descriptors (made by `make`, from the candidate's name) but no prepared ops, and the plan no
+// blobs.
 using DescriptorMaker = std::unique_ptr<ops::Descriptor> (*)(const void* context, std::string_view candidate);
 struct FormatContext {
   DescriptorMaker make = nullptr;

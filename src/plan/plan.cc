@@ -25,7 +25,8 @@ Status check_value(const Plan& plan, ValueId id) {
     return fail(ErrorCode::file, "refers to an input that does not exist", value_origin(plan, id));
   }
   if (value.kind == ValueKind::alias) {
-    if (value.source >= id) return fail(ErrorCode::file, "an alias must refer to an earlier value", value_origin(plan, id));
+    if (value.source >= id)
+      return fail(ErrorCode::file, "an alias must refer to an earlier value", value_origin(plan, id));
     if (value.dtype != plan.values[value.source].dtype) {
       return fail(ErrorCode::file, "an alias cannot change the dtype", value_origin(plan, id));
     }

@@ -69,8 +69,8 @@ struct Fallback {
   std::string node, reason;
 };
 struct Report {
-  std::string model;      // file name without its folder
-  std::string format;     // "onnx" or "pt2"
+  std::string model;   // file name without its folder
+  std::string format;  // "onnx" or "pt2"
   std::int64_t model_nodes = 0;
   std::vector<Fusion> fusions;
   std::vector<NearMiss> near_misses;
@@ -90,8 +90,8 @@ struct Plan {
   std::size_t weight_bytes() const;  // all blobs
 };
 
-// Checks every index, order and type promise of a plan (a loaded one may be hostile): values defined before use, blobs in
-// range and large enough, aliases acyclic. Errors: file.
+// Checks every index, order and type promise of a plan (a loaded one may be hostile): values defined before use, blobs
+// in range and large enough, aliases acyclic. Errors: file.
 Status validate(const Plan& plan);
 
 // Numbers the groups of equal (candidate, descriptor) steps.

@@ -71,13 +71,14 @@ class PlanBuilder {
     if (!data.empty()) std::memcpy(buffer->data(), data.data(), buffer->size());
     const std::byte* bytes = buffer->data();
     plan.blobs.push_back({"row_major", bytes, buffer->size(), buffer});
-    return value(name, kDTypeOf<T>, constant_dims(shape), ValueKind::constant, static_cast<std::uint32_t>(plan.blobs.size() - 1));
+    return value(name, kDTypeOf<T>, constant_dims(shape), ValueKind::constant,
+                 static_cast<std::uint32_t>(plan.blobs.size() - 1));
   }
   void output(const std::string& name, ValueId id) { plan.outputs.push_back({name, id}); }
 
   // Adds a step; the constants are packed here, as the compiler does.
-  void step(const std::string& node, const ops::Descriptor& descriptor, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
-            const Dims& params = {}, const std::vector<ops::Constant>& constants = {}) {
+  void step(const std::string& node, const ops::Descriptor& descriptor, std::vector<ValueId> inputs,
+            std::vector<ValueId> outputs, const Dims& params = {}, const std::vector<ops::Constant>& constants = {}) {
     Step step;
     step.node = node;
     step.op = std::string(descriptor.family());
