@@ -176,16 +176,15 @@ TEST_F(PlanFile, FlippedWeightsAreFoundUnderVerification) {
   expect_refused("weights 0 ('row_major') do not match their checksum", true);
 }
 
-// Saves a plan after a change that validate() must notice, since save() writes what it is given.
-TEST_F(PlanFile, HostileStructures) {
-  struct Case {
-    const char* text;
-    std::function<void(Plan&)> change;
-  };
-  const auto step = [](std::size_t i, auto change) { return [=](Plan& plan) { change(plan.steps[i]); }; };
+// Changes that validate() must notice, since save() writes what it is given, and what the error says.
+struct Hostile {
+  const char* text;
+  std::function<void(Plan&)> change;
+};
+// Values: 0 ids, 1 bias, 2 table, 3 embedded, 4 add, 5 tanh, 6 flat (alias of 5), 7 project, 8 turn, 9 tail.
+std::vector<Hostile> hostile_values() {
   const auto value = [](std::size_t i, auto change) { return [=](Plan& plan) { change(plan.values[i]); }; };
-  // Values: 0 ids, 1 bias, 2 table, 3 embedded, 4 add, 5 tanh, 6 flat (alias of 5), 7 project, 8 turn, 9 tail.
-  const std::vector<Case> cases = {
+  return {
       {"illegal dtype", value(3, [](PlanValue& v) { v.dtype = static_cast<DType>(kDTypeCount); })},
       {"illegal kind of value", value(3, [](PlanValue& v) { v.kind = static_cast<ValueKind>(kValueKinds); })},
       {"a dim refers outside", value(3, [](PlanValue& v) { v.shape[0] = 1000; })},
@@ -215,6 +214,11 @@ TEST_F(PlanFile, HostileStructures) {
          p.dims.emplace_back(-1);
          p.values[2].shape[0] = static_cast<DimId>(p.dims.size() - 1);
        }},
+  };
+}
+std::vector<Hostile> hostile_steps() {
+  const auto step = [](std::size_t i, auto change) { return [=](Plan& plan) { change(plan.steps[i]); }; };
+  return {
       {"reads a value that does not exist yet", step(0, [](Step& s) { s.inputs[0] = 4; })},
       {"reads a value that does not exist yet", step(0, [](Step& s) { s.inputs[0] = 6; })},
       {"reads a value that does not exist yet", step(0, [](Step& s) { s.inputs[0] = UINT32_MAX; })},
@@ -223,6 +227,13 @@ TEST_F(PlanFile, HostileStructures) {
       {"must not write", step(0, [](Step& s) { s.outputs[0] = 1000; })},
       {"must not write", step(1, [](Step& s) { s.outputs[0] = 3; })},
       {"writes nothing", step(0, [](Step& s) { s.outputs.clear(); })},
+      {"source 2 must be -1", step(1,
+                                   [](Step& s) {
+                                     auto d = std::make_shared<ops::ElementwiseDescriptor>(
+                                         static_cast<const ops::ElementwiseDescriptor&>(*s.descriptor));
+                                     d->program[0].source[2] = 1000;
+                                     s.descriptor = d;
+                                   })},
       {"missing weights", step(3, [](Step& s) { s.blobs[0] = 77; })},
       {"linear", step(3, [](Step& s) { s.blobs.clear(); })},
       {"linear", step(3, [](Step& s) { s.blobs[0] = 0; })},
@@ -232,11 +243,16 @@ TEST_F(PlanFile, HostileStructures) {
       {"nothing writes this output", [](Plan& p) { p.steps.pop_back(); }},
       {"a guard refers outside", [](Plan& p) { p.guards.push_back({0, 1000, "here"}); }},
   };
-  for (const Case& each : cases) {
-    Plan plan = small_model().plan;
-    each.change(plan);
-    ASSERT_TRUE(save(plan, path_).has_value());
-    expect_refused(each.text);
+}
+
+TEST_F(PlanFile, HostileStructures) {
+  for (const auto& list : {hostile_values(), hostile_steps()}) {
+    for (const Hostile& each : list) {
+      Plan plan = small_model().plan;
+      each.change(plan);
+      ASSERT_TRUE(save(plan, path_).has_value());
+      expect_refused(each.text);
+    }
   }
 }
 
