@@ -241,7 +241,7 @@ Status pad(Call& c) {
   for (std::size_t i = 0; i < pads.size() / 2; ++i) {
     const std::size_t axis = rank - 1 - i;
     for (const bool front : {true, false}) {
-      const Dim amount = pads[2 * i + (front ? 0 : 1)];
+      const Dim& amount = pads[2 * i + (front ? 0 : 1)];
       const SymbolRange bounds = amount.bounds(c.b.ranges());
       if (bounds.min >= 0) {
         (front ? before : after)[axis] = amount;
