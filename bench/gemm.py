@@ -60,7 +60,13 @@ def _rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "gops": round(gops, 2), "percent_of_peak": round(100 * share, 1),
             "weights_gbps": round(statistics.median(run["weights_GBps"] for run in group), 2), "repetitions": len(group),
         })  # fmt: skip
-    return rows
+    return sorted(rows, key=_order)
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    """By types, ISA, then the list of shapes; hot before cold."""
+    shape = f"{row['m']}x{row['n']}x{row['k']}"
+    return row["types"], row["isa"], SHAPES.index(shape), row["cache"] == "cold"
 
 
 def _peaks(rows: list[dict[str, Any]]) -> dict[str, float]:
