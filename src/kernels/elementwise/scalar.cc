@@ -96,11 +96,12 @@ void apply_floating(const Args& g) {
   case Op::op:   \
     return map1<std::uint8_t, T>(g, [](T x) { return static_cast<std::uint8_t>(test<Op::op>(x, x)); });
   switch (g.op) {
-    CASE(exp)
-    CASE(log)
-    CASE(sqrt) CASE(rsqrt) CASE(reciprocal) CASE(erf) CASE(tanh) CASE(sin) CASE(cos) CASE(floor) CASE(ceil) CASE(round)
-        CASE(sigmoid) CASE(gelu) CASE(gelu_tanh) CASE(silu) CASE(hard_swish) CASE(hard_sigmoid) TEST(isnan)
-            TEST(isinf) default : return;
+    // clang-format off: entries of a table
+    CASE(exp) CASE(log) CASE(sqrt) CASE(rsqrt) CASE(reciprocal) CASE(erf) CASE(tanh) CASE(sin) CASE(cos) CASE(floor)
+    CASE(ceil) CASE(round) CASE(sigmoid) CASE(gelu) CASE(gelu_tanh) CASE(silu) CASE(hard_swish) CASE(hard_sigmoid)
+    TEST(isnan) TEST(isinf)
+        // clang-format on
+        default : return;
   }
 #undef CASE
 #undef TEST
@@ -128,10 +129,11 @@ void apply_number(const Args& g) {
   case Op::op:     \
     return map2<T, T>(g, [](T a, T b) { return binary<Op::op>(a, b); });
   switch (g.op) {
-    UNARY(neg)
-  UNARY(abs)
-  UNARY(sign) UNARY(relu) UNARY(clamp) BINARY(add) BINARY(sub) BINARY(mul) BINARY(div) BINARY(pow) BINARY(mod)
-      BINARY(fmod) BINARY(minimum) BINARY(maximum) case Op::eq:
+    // clang-format off: entries of a table
+    UNARY(neg) UNARY(abs) UNARY(sign) UNARY(relu) UNARY(clamp)
+    BINARY(add) BINARY(sub) BINARY(mul) BINARY(div) BINARY(pow) BINARY(mod) BINARY(fmod) BINARY(minimum) BINARY(maximum)
+      // clang-format on
+      case Op::eq:
   case Op::ne:
   case Op::lt:
   case Op::le:
@@ -157,10 +159,11 @@ void apply_boolean(const Args& g) {
       return static_cast<std::uint8_t>(expression);                                 \
     });
   switch (g.op) {
-    CASE(eq, a == b)
-  CASE(ne, a != b)
-  CASE(lt, !a && b) CASE(le, !a || b) CASE(gt, a && !b) CASE(ge, a || !b) CASE(logical_and, a && b)
-      CASE(logical_or, a || b) CASE(logical_xor, a != b) case Op::logical_not:
+    // clang-format off: entries of a table
+    CASE(eq, a == b) CASE(ne, a != b) CASE(lt, !a && b) CASE(le, !a || b) CASE(gt, a && !b) CASE(ge, a || !b)
+    CASE(logical_and, a && b) CASE(logical_or, a || b) CASE(logical_xor, a != b)
+      // clang-format on
+      case Op::logical_not:
     return map1<std::uint8_t, std::uint8_t>(g, [](std::uint8_t x) { return static_cast<std::uint8_t>(x == 0); });
     default : return;
   }
