@@ -5,6 +5,7 @@
 
 #include "ops/elementwise_op.h"
 #include "ops/kernel_choice.h"
+#include "ops/simple_candidate.h"
 
 namespace intaglio::ops {
 namespace {
@@ -16,24 +17,6 @@ using table::KernelRow;
 bool is_half(DType type) {
   return type == DType::f16 || type == DType::bf16;
 }
-
-class ElementwiseCandidate final : public Candidate {
- public:
-  std::string_view name() const override { return "intaglio.elementwise"; }
-  std::string_view family() const override { return "elementwise"; }
-  std::optional<std::string> refuses(const Descriptor& descriptor, const Target&) const override {
-    if (auto status = descriptor.validate(); !status) return status.error().message;
-    return std::nullopt;
-  }
-  Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
-    return std::vector<Blob>{};
-  }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
-                                              const Target& target) const override {
-    INTAGLIO_CHECK(descriptor.validate());
-    return std::make_unique<ElementwiseOpPrepared>(static_cast<const ElementwiseDescriptor&>(descriptor), target);
-  }
-};
 
 }  // namespace
 
@@ -176,7 +159,8 @@ PreparedOp::Facts ElementwiseOpPrepared::facts() const {
 }
 
 void add_elementwise_candidates(std::vector<const Candidate*>& out) {
-  static const ElementwiseCandidate candidate;
+  static const SimpleCandidate<ElementwiseDescriptor, ElementwiseOpPrepared> candidate("intaglio.elementwise",
+                                                                                       "elementwise");
   out.push_back(&candidate);
 }
 

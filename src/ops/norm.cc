@@ -7,6 +7,7 @@
 #include "kernels/norm/table.h"
 #include "ops/float_rows.h"
 #include "ops/kernel_choice.h"
+#include "ops/simple_candidate.h"
 
 namespace intaglio::ops {
 namespace {
@@ -197,24 +198,6 @@ void NormOp::run_f64(const NormBinding& b, const RunArgs& args, std::int64_t row
   }
 }
 
-class NormCandidate final : public Candidate {
- public:
-  std::string_view name() const override { return "intaglio.norm"; }
-  std::string_view family() const override { return "norm"; }
-  std::optional<std::string> refuses(const Descriptor& descriptor, const Target&) const override {
-    if (auto status = descriptor.validate(); !status) return status.error().message;
-    return std::nullopt;
-  }
-  Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
-    return std::vector<Blob>{};
-  }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
-                                              const Target& target) const override {
-    INTAGLIO_CHECK(descriptor.validate());
-    return std::make_unique<NormOp>(static_cast<const NormDescriptor&>(descriptor), target);
-  }
-};
-
 }  // namespace
 
 void NormDescriptor::fields(FieldVisitor& visitor) {
@@ -238,7 +221,7 @@ std::unique_ptr<Descriptor> make_norm_descriptor() {
   return std::make_unique<NormDescriptor>();
 }
 void add_norm_candidates(std::vector<const Candidate*>& out) {
-  static const NormCandidate candidate;
+  static const SimpleCandidate<NormDescriptor, NormOp> candidate("intaglio.norm", "norm");
   out.push_back(&candidate);
 }
 

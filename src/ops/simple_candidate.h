@@ -16,12 +16,16 @@ class SimpleCandidate final : public Candidate {
   std::string_view name() const override { return name_; }
   std::string_view family() const override { return family_; }
   std::unique_ptr<Descriptor> make_descriptor() const override { return std::make_unique<D>(); }
-  std::optional<std::string> refuses(const Descriptor&, const Target&) const override { return std::nullopt; }
+  std::optional<std::string> refuses(const Descriptor& descriptor, const Target&) const override {
+    if (auto status = descriptor.validate(); !status) return status.error().message;
+    return std::nullopt;
+  }
   Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
     return std::vector<Blob>{};
   }
   Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
                                               const Target& target) const override {
+    INTAGLIO_CHECK(descriptor.validate());
     return std::make_unique<P>(static_cast<const D&>(descriptor), target);
   }
 

@@ -8,6 +8,7 @@
 #include "kernels/softmax/table.h"
 #include "ops/float_rows.h"
 #include "ops/kernel_choice.h"
+#include "ops/simple_candidate.h"
 
 namespace intaglio::ops {
 namespace {
@@ -146,24 +147,6 @@ void SoftmaxOp::run_f64(const SoftmaxBinding& b, std::size_t at, std::size_t col
   }
 }
 
-class SoftmaxCandidate final : public Candidate {
- public:
-  std::string_view name() const override { return "intaglio.softmax"; }
-  std::string_view family() const override { return "softmax"; }
-  std::optional<std::string> refuses(const Descriptor& descriptor, const Target&) const override {
-    if (auto status = descriptor.validate(); !status) return status.error().message;
-    return std::nullopt;
-  }
-  Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
-    return std::vector<Blob>{};
-  }
-  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
-                                              const Target& target) const override {
-    INTAGLIO_CHECK(descriptor.validate());
-    return std::make_unique<SoftmaxOp>(static_cast<const SoftmaxDescriptor&>(descriptor), target);
-  }
-};
-
 }  // namespace
 
 void SoftmaxDescriptor::fields(FieldVisitor& visitor) {
@@ -181,7 +164,7 @@ std::unique_ptr<Descriptor> make_softmax_descriptor() {
   return std::make_unique<SoftmaxDescriptor>();
 }
 void add_softmax_candidates(std::vector<const Candidate*>& out) {
-  static const SoftmaxCandidate candidate;
+  static const SimpleCandidate<SoftmaxDescriptor, SoftmaxOp> candidate("intaglio.softmax", "softmax");
   out.push_back(&candidate);
 }
 
