@@ -152,10 +152,7 @@ void apply_unary(const Args& g) {
     case Op::silu:
       return map1<V>(g, [](F x) { return math::silu_v<V>(x); });
     case Op::hard_swish:
-      return map1<V>(g, [=](F x) {
-        const F gate = V::add(V::div(x, V::set1(6.0f)), V::set1(0.5f));
-        return V::mul(x, V::min(one, V::max(zero, gate)));
-      });
+      return map1<V>(g, [](F x) { return math::hard_swish_v<V>(x); });
     case Op::hard_sigmoid:
       return map1<V>(g, [=](F x) { return V::min(one, V::max(zero, V::add(V::mul(alpha, x), beta))); });
     case Op::clamp:

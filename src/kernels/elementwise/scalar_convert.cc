@@ -3,8 +3,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels/elementwise/scalar_half.h"
 #include "kernels/elementwise/table.h"
+#include "kernels/math/scalar_half.h"
 
 namespace intaglio::kernels::elementwise {
 namespace {
@@ -26,11 +26,11 @@ To converted(From x) {
     if constexpr (std::is_same_v<From, To>)
       return x;
     else
-      return converted<To>(widened(x));
+      return converted<To>(math::widened(x));
   } else if constexpr (std::is_same_v<To, Float16>) {
-    return narrowed_f16(static_cast<double>(x));
+    return math::narrowed_f16(static_cast<double>(x));
   } else if constexpr (std::is_same_v<To, BFloat16>) {
-    return narrowed_bf16(static_cast<float>(x));
+    return math::narrowed_bf16(static_cast<float>(x));
   } else if constexpr (std::is_same_v<To, bool>) {
     return x != From{0};
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {

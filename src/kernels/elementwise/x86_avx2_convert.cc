@@ -1,55 +1,20 @@
 // Conversions on AVX2 with F16C.
 #include "kernels/elementwise/convert_body.h"
-#include "kernels/math/v256.h"
+#include "kernels/math/narrow256.h"
 
 namespace intaglio::kernels::elementwise {
 namespace {
 
-struct Convert256 {
-  using V = math::V256;
-  using F = V::F;
+struct Convert256 : math::Narrow256 {
+  using math::Narrow256::narrow_n;
+  using math::Narrow256::widen_n;
 
-  // The first n elements of a narrow type in the low half of a register; the rest 0.
-  template <class T>
-  static __m128i some(const T* p, std::size_t n) {
-    if (sizeof(T) == 2 && n == V::kLanes) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    alignas(16) unsigned char bytes[16] = {};
-    if (n == V::kLanes) {
-      __builtin_memcpy(bytes, p, V::kLanes * sizeof(T));
-    } else {
-      for (std::size_t i = 0; i < n; ++i) __builtin_memcpy(bytes + i * sizeof(T), p + i, sizeof(T));
-    }
-    return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
-  }
-  static F widen_n(const Float16* p, std::size_t n) { return _mm256_cvtph_ps(some(p, n)); }
-  static F widen_n(const BFloat16* p, std::size_t n) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(some(p, n)), 16));
-  }
   static F widen_n(const std::int32_t* p, std::size_t n) {
     return V::to_float(n == V::kLanes ? V::load(p) : V::load_n(p, n));
   }
-  static F widen_n(const std::uint8_t* p, std::size_t n) { return V::to_float(_mm256_cvtepu8_epi32(some(p, n))); }
-  static F widen_n(const std::int8_t* p, std::size_t n) { return V::to_float(_mm256_cvtepi8_epi32(some(p, n))); }
+  static F widen_n(const std::uint8_t* p, std::size_t n) { return V::to_float(widen_in(p, n)); }
+  static F widen_n(const std::int8_t* p, std::size_t n) { return V::to_float(widen_in(p, n)); }
   static F widen_n(const Truth* p, std::size_t n) { return V::and_bits(V::load_mask_n(&p->byte, n), V::set1(1.0f)); }
-
-  static void store_halves(std::uint16_t* p, __m128i x, std::size_t n) {
-    if (n == V::kLanes) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x);
-    alignas(16) std::uint16_t lanes[8];
-    _mm_store_si128(reinterpret_cast<__m128i*>(lanes), x);
-    for (std::size_t i = 0; i < n; ++i) p[i] = lanes[i];
-  }
-  static void narrow_n(Float16* p, F x, std::size_t n) {
-    store_halves(&p->bits, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), n);
-  }
-  static void narrow_n(BFloat16* p, F x, std::size_t n) {
-    const __m256i bits = V::as_int(x);
-    const __m256i high = _mm256_srli_epi32(bits, 16);
-    const __m256i odd = _mm256_and_si256(high, V::set1i(1));
-    const __m256i rounded = _mm256_srli_epi32(V::addi(bits, V::addi(V::set1i(0x7fff), odd)), 16);
-    const __m256i quiet = _mm256_or_si256(high, V::set1i(0x40));
-    const __m256i lanes = V::as_int(V::select(V::unordered(x, x), V::as_float(quiet), V::as_float(rounded)));
-    store_halves(&p->bits, _mm_packus_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1)), n);
-  }
   static void narrow_n(std::int32_t* p, F x, std::size_t n) { V::store_n(p, saturated_i32<V>(x), n); }
   static void narrow_n(Truth* p, F x, std::size_t n) { V::store_mask_n(&p->byte, V::ne(x, V::set1(0.0f)), n); }
 };

@@ -1,6 +1,7 @@
-// From a block of accumulators in memory (a scratch in L1) to the output: the Epilogue of gemm.h over a vector policy
-// V. The block was just stored by the micro-kernel; a store and a load per vector cost about 2 cycles against K FMAs.
-// V is a vector policy of kernels/math. Included by ISA files only.
+// From a block of accumulators in memory (a scratch in L1) to the output: the Epilogue of gemm.h over a narrow policy N
+// (kernels/math/narrow*.h; N::V is its vector policy). A row of the block is held in registers while the stages run, so
+// a stage costs one predictable branch per row of up to kVectors vectors and no memory traffic. The block was just
+// stored by the micro-kernel; a store and a load per vector cost about 2 cycles against K FMAs. ISA files only.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
@@ -23,94 +24,229 @@ inline void store_some(T* to, R value, std::size_t count) {
   }
 }
 
-template <class V, Unary U>
-inline typename V::F unary_v(typename V::F x) {
-  if constexpr (U == Unary::relu) return V::max(V::set1(0.0f), x);
-  if constexpr (U == Unary::gelu_erf) return math::gelu_erf_v<V>(x);
-  if constexpr (U == Unary::gelu_tanh) return math::gelu_tanh_v<V>(x);
-  if constexpr (U == Unary::silu) return math::silu_v<V>(x);
-  if constexpr (U == Unary::sigmoid) return math::sigmoid_v<V>(x);
-  if constexpr (U == Unary::tanh) return math::tanh_v<V>(x);
-  return x;
-}
-
-// One vector of row i (of the problem), columns j and on, after the integer part.
-template <class V, Unary U>
-inline typename V::F finish_f32(typename V::F x, const Epilogue& e, std::size_t i, std::size_t j, std::size_t count) {
-  using F = typename V::F;
-  if (e.scaled) {
-    F s = V::set1(e.row_scale != nullptr ? e.row_scale[i] : e.scale);
-    if (e.column_scale != nullptr) s = V::mul(s, load_some<V>(e.column_scale + j, count));
-    x = V::mul(x, s);
-  }
-  if (e.bias != nullptr) x = V::add(x, load_some<V>(e.bias + j, count));
-  x = unary_v<V, U>(x);
-  if (e.residual != nullptr) {
-    x = V::add(x, load_some<V>(static_cast<const float*>(e.residual) + i * e.residual_pitch + j, count));
-  }
-  if (e.clamp) x = V::min(V::set1(e.clamp_high), V::max(V::set1(e.clamp_low), x));
-  return x;
-}
-
+// x / scale, correctly rounded, without the slow division: the quotient by the correctly rounded reciprocal is made
+// faithful by one residual step, and a second step then rounds it correctly (Markstein, IBM J. Res. Dev. 34 (1990), p.
+// 111: RN(q + RN(x - q s) y) for y = RN(1/s) and a faithful q). x is first held within +-1024 scales, where every 8-bit
+// result has saturated, so that nothing overflows. Other scales and levels without FMA divide.
 template <class V>
-inline typename V::I correct_i32(typename V::I c, const Epilogue& e, std::size_t i, std::size_t j, std::size_t count) {
-  if (e.column_sum != nullptr) {
-    const auto zero = V::set1i(e.row_zero != nullptr ? e.row_zero[i] : e.zero);
-    c = V::subi(c, V::muli(zero, load_some<V>(e.column_sum + j, count)));
-  }
-  if (e.column_zero != nullptr) {
-    c = V::subi(c, V::muli(V::set1i(e.row_term[i]), load_some<V>(e.column_zero + j, count)));
-  }
-  return c;
-}
+struct Quotient {
+  using F = typename V::F;
+  F scale, reciprocal, negative, limit;
+  bool fast;
 
-// block: m rows of `pitch` accumulators (float or int32), aligned to vectors.
-template <class V, Unary U, class Acc>
-__attribute__((noinline)) void finish_rows(const Acc* block, std::size_t pitch, const Args& g) {
-  const Epilogue& e = *g.epilogue;
-  for (std::size_t i = 0; i < g.m; ++i) {
-    for (std::size_t j = 0; j < g.n; j += V::kLanes) {
-      const std::size_t count = g.n - j;
-      typename V::F x;
-      if constexpr (static_cast<Acc>(0.5f) == 0) {  // int32
-        const auto c = correct_i32<V>(V::load(block + i * pitch + j), e, g.row + i, g.column + j, count);
-        if (e.out_type == DType::i32) {
-          store_some<V>(static_cast<std::int32_t*>(g.out) + i * g.out_pitch + j, c, count);
-          continue;
-        }
-        x = V::to_float(c);
-      } else {
-        x = V::load(block + i * pitch + j);
-      }
-      x = finish_f32<V, U>(x, e, g.row + i, g.column + j, count);
-      store_some<V>(static_cast<float*>(g.out) + i * g.out_pitch + j, x, count);
+  explicit Quotient(float s)
+      : scale(V::set1(s)),
+        reciprocal(V::set1(1.0f / s)),
+        negative(V::set1(-s)),
+        limit(V::set1(1024.0f * s)),
+        fast(V::kFused && s > 0x1p-80f && s < 0x1p80f) {}
+  inline __attribute__((always_inline)) F operator()(F x) const {
+    if (!fast) return V::div(x, scale);
+    x = V::min(limit, V::max(V::sub(V::set1(0.0f), limit), x));  // NaN passes: the second operand
+    F q = V::mul(x, reciprocal);
+    q = V::fma(V::fma(q, negative, x), reciprocal, q);
+    return V::fma(V::fma(q, negative, x), reciprocal, q);
+  }
+};
+
+// The stages after the integer part, on one row of the block. kVectors vectors; the row has `n` columns.
+template <class N, int kVectors, bool kFull>
+struct RowEpilogue {
+  using V = typename N::V;
+  using F = typename V::F;
+  using I = typename V::I;
+  static constexpr std::size_t kLanes = V::kLanes;
+
+  const Args& g;
+  const Epilogue& e;
+  Quotient<V> quotient;
+
+  explicit RowEpilogue(const Args& args) : g(args), e(*args.epilogue), quotient(args.epilogue->out_scale) {}
+
+  // Columns that vector v covers, 0 when it lies beyond the row.
+  inline __attribute__((always_inline)) std::size_t count(int v) const {
+    if (kFull) return kLanes;
+    const std::size_t begin = static_cast<std::size_t>(v) * kLanes;
+    return g.n <= begin ? 0 : g.n - begin < kLanes ? g.n - begin : kLanes;
+  }
+  // x[v] = f(x[v], v) for the vectors that the row has.
+  template <class T, class Map>
+  inline __attribute__((always_inline)) void each(T (&x)[kVectors], Map f) const {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      if (kFull || count(v) != 0) x[v] = f(x[v], v);
     }
   }
-}
+  template <class T>
+  inline __attribute__((always_inline)) auto column(const T* vector, int v) const {
+    return load_some<V>(vector + g.column + static_cast<std::size_t>(v) * kLanes, count(v));
+  }
 
-template <class V, class Acc>
+  inline __attribute__((always_inline)) void integer(I (&c)[kVectors], std::size_t row) const {
+    if (e.column_start != nullptr) each(c, [&](I x, int v) { return V::addi(x, column(e.column_start, v)); });
+    if (e.column_sum != nullptr) {
+      const I zero = V::set1i(e.row_zero != nullptr ? e.row_zero[row] : e.zero);
+      each(c, [&](I x, int v) { return V::subi(x, V::muli(zero, column(e.column_sum, v))); });
+    }
+    if (e.column_zero != nullptr) {
+      const I term = V::set1i(e.row_term[row]);
+      each(c, [&](I x, int v) { return V::subi(x, V::muli(term, column(e.column_zero, v))); });
+    }
+  }
+
+  inline __attribute__((always_inline)) void scale_and_bias(F (&x)[kVectors], std::size_t row) const {
+    if (e.scaled) {
+      const F s = V::set1(e.row_scale != nullptr ? e.row_scale[row] : e.scale);
+      if (e.column_scale != nullptr) {
+        each(x, [&](F y, int v) { return V::mul(y, V::mul(s, column(e.column_scale, v))); });
+      } else {
+        each(x, [&](F y, int) { return V::mul(y, s); });
+      }
+    }
+    if (e.bias != nullptr) each(x, [&](F y, int v) { return V::add(y, column(e.bias, v)); });
+  }
+
+  inline __attribute__((always_inline)) void unary(F (&x)[kVectors]) const {
+    switch (e.unary) {
+      case Unary::none:
+        return;
+      case Unary::relu:
+        return each(x, [](F y, int) { return V::max(V::set1(0.0f), y); });
+      case Unary::gelu_erf:
+        return each(x, [](F y, int) { return math::gelu_erf_v<V>(y); });
+      case Unary::gelu_tanh:
+        return each(x, [](F y, int) { return math::gelu_tanh_v<V>(y); });
+      case Unary::silu:
+        return each(x, [](F y, int) { return math::silu_v<V>(y); });
+      case Unary::sigmoid:
+        return each(x, [](F y, int) { return math::sigmoid_v<V>(y); });
+      case Unary::tanh:
+        return each(x, [](F y, int) { return math::tanh_v<V>(y); });
+      case Unary::hard_swish:
+        return each(x, [](F y, int) { return math::hard_swish_v<V>(y); });
+    }
+  }
+
+  inline __attribute__((always_inline)) F residual(std::size_t row, int v) const {
+    const std::size_t at = row * e.residual_pitch + g.column + static_cast<std::size_t>(v) * kLanes;
+    const auto from_8 = [&](I value) {
+      return V::mul(V::to_float(V::subi(value, V::set1i(e.residual_zero))), V::set1(e.residual_scale));
+    };
+    switch (e.residual_type) {
+      case DType::bf16:
+        return N::widen_n(static_cast<const BFloat16*>(e.residual) + at, count(v));
+      case DType::f16:
+        return N::widen_n(static_cast<const Float16*>(e.residual) + at, count(v));
+      case DType::i8:
+        return from_8(N::widen_in(static_cast<const std::int8_t*>(e.residual) + at, count(v)));
+      case DType::u8:
+        return from_8(N::widen_in(static_cast<const std::uint8_t*>(e.residual) + at, count(v)));
+      default:
+        return load_some<V>(static_cast<const float*>(e.residual) + at, count(v));
+    }
+  }
+
+  inline __attribute__((always_inline)) void join(F (&x)[kVectors], std::size_t row) const {
+    if (e.residual != nullptr) {
+      if (e.residual_multiply) {
+        each(x, [&](F y, int v) { return V::mul(y, residual(row, v)); });
+      } else {
+        each(x, [&](F y, int v) { return V::add(y, residual(row, v)); });
+      }
+    }
+    if (e.clamp) {
+      const F low = V::set1(e.clamp_low), high = V::set1(e.clamp_high);
+      each(x, [&](F y, int) { return V::min(high, V::max(low, y)); });
+    }
+    if (e.row_max == nullptr) return;
+    F most = V::set1(0.0f);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      if (kFull || count(v) != 0) most = V::max(V::keep_first(math::abs_v<V>(x[v]), count(v)), most);
+    }
+    const float value = V::largest(most);
+    if (value > e.row_max[row]) e.row_max[row] = value;
+  }
+
+  inline __attribute__((always_inline)) void store(F (&x)[kVectors], std::size_t i) const {
+    const std::size_t at = i * g.out_pitch;
+    const auto put = [&](auto&& one) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        if (kFull || count(v) != 0) one(at + static_cast<std::size_t>(v) * kLanes, v);
+      }
+    };
+    switch (e.out_type) {
+      case DType::bf16:
+        return put([&](std::size_t j, int v) { N::narrow_n(static_cast<BFloat16*>(g.out) + j, x[v], count(v)); });
+      case DType::f16:
+        return put([&](std::size_t j, int v) { N::narrow_n(static_cast<Float16*>(g.out) + j, x[v], count(v)); });
+      case DType::i8:
+      case DType::u8: {
+        const bool is_signed = e.out_type == DType::i8;
+        const F least = V::set1(is_signed ? -128.0f : 0.0f), most = V::set1(is_signed ? 127.0f : 255.0f);
+        const F zero = V::set1(static_cast<float>(e.out_zero));
+        return put([&](std::size_t j, int v) {
+          F y = V::add(V::round_even(quotient(x[v])), zero);
+          y = V::select(V::unordered(y, y), V::set1(0.0f), y);
+          N::store_8n(static_cast<std::uint8_t*>(g.out) + j, V::to_int(V::min(V::max(y, least), most)), count(v));
+        });
+      }
+      default:
+        return put([&](std::size_t j, int v) { store_some<V>(static_cast<float*>(g.out) + j, x[v], count(v)); });
+    }
+  }
+
+  inline __attribute__((always_inline)) void finish(F (&x)[kVectors], std::size_t i) const {
+    const std::size_t row = g.row + i;
+    scale_and_bias(x, row);
+    unary(x);
+    join(x, row);
+    store(x, i);
+  }
+
+  // Row i of the block; `acc` aligned to vectors.
+  __attribute__((noinline)) void run(const float* acc, std::size_t i) const {
+    F x[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) x[v] = V::load(acc + static_cast<std::size_t>(v) * kLanes);
+    finish(x, i);
+  }
+  __attribute__((noinline)) void run(const std::int32_t* acc, std::size_t i) const {
+    I c[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) c[v] = V::load(acc + static_cast<std::size_t>(v) * kLanes);
+    integer(c, g.row + i);
+    if (e.out_type == DType::i32) {
+      std::int32_t* out = static_cast<std::int32_t*>(g.out) + i * g.out_pitch;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) store_some<V>(out + static_cast<std::size_t>(v) * kLanes, c[v], count(v));
+      return;
+    }
+    F x[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) x[v] = V::to_float(c[v]);
+    finish(x, i);
+  }
+};
+
+// block: g.m rows of `pitch` accumulators (float or int32) of NP panels, aligned to vectors.
+template <class N, int NP, class Acc>
 void finish(const Acc* block, std::size_t pitch, const Args& g) {
-  switch (g.epilogue->unary) {
-    case Unary::none:
-      return finish_rows<V, Unary::none>(block, pitch, g);
-    case Unary::relu:
-      return finish_rows<V, Unary::relu>(block, pitch, g);
-    case Unary::gelu_erf:
-      return finish_rows<V, Unary::gelu_erf>(block, pitch, g);
-    case Unary::gelu_tanh:
-      return finish_rows<V, Unary::gelu_tanh>(block, pitch, g);
-    case Unary::silu:
-      return finish_rows<V, Unary::silu>(block, pitch, g);
-    case Unary::sigmoid:
-      return finish_rows<V, Unary::sigmoid>(block, pitch, g);
-    case Unary::tanh:
-      return finish_rows<V, Unary::tanh>(block, pitch, g);
+  constexpr int kVectors = NP * static_cast<int>(kPanelWidth / N::V::kLanes);
+  if (g.n == NP * kPanelWidth) {
+    const RowEpilogue<N, kVectors, true> rows(g);
+    for (std::size_t i = 0; i < g.m; ++i) rows.run(block + i * pitch, i);
+  } else {
+    const RowEpilogue<N, kVectors, false> rows(g);
+    for (std::size_t i = 0; i < g.m; ++i) rows.run(block + i * pitch, i);
   }
 }
 
 // True when the epilogue of an f32 accumulator does nothing, so that the block can go straight to the output.
 inline bool is_plain_f32(const Epilogue& e) {
-  return !e.scaled && e.bias == nullptr && e.unary == Unary::none && e.residual == nullptr && !e.clamp;
+  return !e.scaled && e.bias == nullptr && e.unary == Unary::none && e.residual == nullptr && !e.clamp &&
+         e.row_max == nullptr && e.out_type == DType::f32;
 }
 
 }  // namespace

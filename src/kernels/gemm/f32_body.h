@@ -1,5 +1,10 @@
-// The f32 micro-kernel over a vector policy V: rows x panels accumulators held in registers while k runs once.
-// Row tails are template instances (1..MR rows), panel tails too; the last panel's columns are masked at the stores.
+// The micro-kernel with f32 sums over a narrow policy N and a weight policy W: rows x panels accumulators held in
+// registers while k runs once. Row tails are template instances (1..MR rows), panel tails too; the last panel's columns
+// are masked at the stores.
+//   W::A                          the element type of A; W::broadcast<V>(a) is one of them in all lanes, as f32
+//   W::kGroup, W::kLine           k per line of a panel, bytes of a line (layout.h)
+//   W::kScaled                    weights have a GroupTable
+//   W::load<N, q>(line, h, s)     the weights of k = q of the line, columns of vector h of the panel; s: Scales
 #pragma once
 
 #include "kernels/gemm/epilogue_body.h"
@@ -7,11 +12,35 @@
 namespace intaglio::kernels::gemm {
 namespace {
 
-template <class V, int MR, int NP>
+// Where the scales and zeros of one group and panel begin; null without groups or zeros.
+struct Scales {
+  const float* scale;
+  const float* zero;
+  float center;
+};
+
+// f32 as it is.
+struct PlainWeights {
+  using A = float;
+  static constexpr std::size_t kGroup = 1, kLine = kLineBytes;
+  static constexpr bool kScaled = false;
+  template <class V>
+  static inline __attribute__((always_inline)) auto broadcast(const A* a) {
+    return V::set1(*a);
+  }
+  template <class N, int q>
+  static inline __attribute__((always_inline)) auto load(const char* line, std::size_t h, const Scales&) {
+    return N::V::load(reinterpret_cast<const float*>(line) + h * N::V::kLanes);
+  }
+};
+
+template <class N, class W, int MR, int NP>
 struct F32Block {
-  static constexpr int kVectors = NP * static_cast<int>(kPanelWidth / V::kLanes);  // per row
-  static constexpr int kPerPanel = static_cast<int>(kPanelWidth / V::kLanes);
+  using V = typename N::V;
   using F = typename V::F;
+  using A = typename W::A;
+  static constexpr std::size_t kPerPanel = kPanelWidth / V::kLanes;
+  static constexpr int kVectors = NP * static_cast<int>(kPerPanel);  // per row
 
   static void run(const Args& g) {
     F acc[MR][kVectors];
@@ -21,7 +50,7 @@ struct F32Block {
     if (is_plain_f32(*g.epilogue)) return store(acc, static_cast<float*>(g.out), g.out_pitch, g.n);
     alignas(64) float block[MR * NP * kPanelWidth];
     store(acc, block, NP * kPanelWidth, NP * kPanelWidth);
-    finish<V>(block, NP * kPanelWidth, g);
+    finish<N, NP>(block, NP * kPanelWidth, g);
   }
 
   static inline __attribute__((always_inline)) void start(const Args& g, F (&acc)[MR][kVectors]) {
@@ -44,46 +73,67 @@ struct F32Block {
     }
   }
 
+  // Group by group of k, inside it line by line, with a line of later panels fetched now and then.
   static inline __attribute__((always_inline)) void accumulate(const Args& g, F (&acc)[MR][kVectors]) {
-    const float* a = static_cast<const float*>(g.a);
-    const float* b = static_cast<const float*>(g.b);
-    const std::size_t pitch = g.a_pitch;
-    const std::size_t panel = g.b_panel;
-    const float* ahead = static_cast<const float*>(g.prefetch);
-    const std::size_t every = g.prefetch_every != 0 ? g.prefetch_every : g.k;
+    const A* a = static_cast<const A*>(g.a);
+    const char* b = static_cast<const char*>(g.b);
+    const char* ahead = static_cast<const char*>(g.prefetch);
+    const std::size_t every = g.prefetch_every != 0 && ahead != nullptr ? g.prefetch_every : ~std::size_t{0};
+    const std::size_t span = W::kScaled ? g.groups.group : g.k;
+    Scales scales{g.groups.scale, g.groups.zero, g.groups.center};
+    std::size_t until = ahead != nullptr ? 0 : every;
     for (std::size_t left = g.k; left != 0;) {
-      const std::size_t steps = left < every ? left : every;
-      left -= steps;
-      if (ahead != nullptr) {
+      const std::size_t now = left < span ? left : span;
+      left -= now;
+      for (std::size_t lines = now / W::kGroup; lines != 0;) {
+        if (until == 0) {
 #pragma GCC unroll 4
-        for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * panel, 0, 2);
-        ahead += kPanelWidth;
+          for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * g.b_panel, 0, 2);
+          ahead += W::kLine;
+          until = every;
+        }
+        const std::size_t steps = lines < until ? lines : until;
+        lines -= steps;
+        until -= steps;
+        for (std::size_t step = steps; step != 0; --step) {
+          line<W::kGroup>(g, a, b, scales, acc, W::kGroup);
+          a += W::kGroup;
+          b += W::kLine;
+        }
       }
-      multiply(steps, a, pitch, b, panel, acc);
-      a += steps;
-      b += steps * kPanelWidth;
+      if (const std::size_t tail = now % W::kGroup; tail != 0) line<W::kGroup>(g, a, b, scales, acc, tail);
+      if constexpr (W::kScaled) {
+        scales.scale += kPanelWidth;
+        if (scales.zero != nullptr) scales.zero += kPanelWidth;
+      }
     }
   }
 
-  // `steps` k steps.
-  static inline __attribute__((always_inline)) void multiply(std::size_t steps, const float* a, std::size_t pitch,
-                                                             const float* b, std::size_t panel,
-                                                             F (&acc)[MR][kVectors]) {
-    for (; steps != 0; --steps) {
+  // The first `live` k of one line.
+  template <std::size_t kLive>
+  static inline __attribute__((always_inline)) void line(const Args& g, const A* a, const char* b, const Scales& scales,
+                                                         F (&acc)[MR][kVectors], std::size_t live) {
+    if constexpr (kLive > 0) {
+      line<kLive - 1>(g, a, b, scales, acc, live);
+      constexpr int q = static_cast<int>(kLive) - 1;
+      if (W::kGroup != 1 && live < kLive) return;
       F column[kVectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        column[v] = V::load(b + static_cast<std::size_t>(v / kPerPanel) * panel +
-                            static_cast<std::size_t>(v % kPerPanel) * V::kLanes);
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const std::size_t panel = v / kPerPanel;
+        Scales of_panel = scales;
+        if constexpr (W::kScaled) {
+          of_panel.scale += panel * g.groups.panel;
+          if (of_panel.zero != nullptr) of_panel.zero += panel * g.groups.panel;
+        }
+        column[v] = W::template load<N, q>(b + panel * g.b_panel, v % kPerPanel, of_panel);
       }
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) {
-        const F x = V::set1(a[static_cast<std::size_t>(i) * pitch]);
+        const F x = W::template broadcast<V>(a + static_cast<std::size_t>(i) * g.a_pitch + q);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) acc[i][v] = V::fma(x, column[v], acc[i][v]);
       }
-      ++a;
-      b += kPanelWidth;
     }
   }
 
@@ -102,17 +152,17 @@ struct F32Block {
 };
 
 // The instance for g.m rows; a chain of predictable comparisons, once per block.
-template <class V, int MR, int NP>
+template <class N, class W, int MR, int NP>
 void f32_rows(const Args& g) {
-  if (g.m == static_cast<std::size_t>(MR)) return F32Block<V, MR, NP>::run(g);
-  if constexpr (MR > 1) f32_rows<V, MR - 1, NP>(g);
+  if (g.m == static_cast<std::size_t>(MR)) return F32Block<N, W, MR, NP>::run(g);
+  if constexpr (MR > 1) f32_rows<N, W, MR - 1, NP>(g);
 }
 
-template <class V, int MR, int NP>
+template <class N, class W, int MR, int NP>
 void f32_block(const Args& g) {
   if (g.n == 0) return;
-  if (NP == 1 || g.n > (NP - 1) * kPanelWidth) return f32_rows<V, MR, NP>(g);
-  if constexpr (NP > 1) f32_block<V, MR, NP - 1>(g);
+  if (NP == 1 || g.n > (NP - 1) * kPanelWidth) return f32_rows<N, W, MR, NP>(g);
+  if constexpr (NP > 1) f32_block<N, W, MR, NP - 1>(g);
 }
 
 }  // namespace

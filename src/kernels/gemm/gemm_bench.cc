@@ -10,9 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/gemm/gemm_test_util.h"
-#include "kernels/gemm/layout.h"
-#include "kernels/gemm/table.h"
+#include "kernels/gemm/gemm_problem_test_util.h"
 #include "kernels/probe/table.h"
 
 namespace intaglio::kernels::gemm {
@@ -26,7 +24,9 @@ double cpu_seconds() {
 
 // Operations per second of the register-only probe of this row's level and types; 0 if it has none.
 double peak_of(const KernelRow& row) {
-  const auto wanted = row.types == Types::f32 ? probe::Quantity::fma_f32 : probe::Quantity::dot_u8s8;
+  const auto wanted = facts_of(row.types).integer || row.types == Types::s8w4 ? probe::Quantity::dot_u8s8
+                      : row.types == Types::bf16                              ? probe::Quantity::dot_bf16
+                                                                              : probe::Quantity::fma_f32;
   for (std::size_t i = 0; i < probe::kComputeProbeCount; ++i) {
     const probe::ComputeRow& p = probe::kComputeProbes[i];
     if (p.quantity != wanted || std::string_view(p.isa) != row.isa) continue;
@@ -43,37 +43,39 @@ double peak_of(const KernelRow& row) {
   return 0;
 }
 
+// The rows' operands at random, by the test's own generators, with a plain epilogue.
 struct Problem {
   Problem(const KernelRow& row, std::size_t depth)
-      : k(depth),
-        size(row.types == Types::f32 ? 4 : 1),
-        layout(row.types == Types::f32 ? Layout::panels16_f32 : Layout::panels16x4_s8),
-        a(row.block_m * k * size, Edge::back),
-        b(packed_bytes(layout, k, row.block_n), Edge::back),
-        out(row.block_m * row.block_n, Edge::back) {
-    for (auto* bytes : {&a, &b}) {
-      for (std::size_t i = 0; i < bytes->size(); i += size) {
-        if (size == 1) {
-          (*bytes)[i] = random_byte();
-        } else {
-          const float x = random_float();
-          std::memcpy(bytes->data() + i, &x, sizeof(x));
-        }
+      : rows(std::min<std::size_t>(row.block_m, 256)),
+        c{rows, row.block_n, depth, 0, 1, Edge::back, 128},
+        activations(row.types, c),
+        weights(row.types, c, false, false),
+        row_sums(rows * group_count(depth, c.group)),
+        out(rows * row.block_n, Edge::back) {
+    const TypeFacts facts = facts_of(row.types);
+    epilogue.out_type = facts.integer ? DType::i32 : DType::f32;
+    args.m = rows;
+    args.n = args.out_pitch = row.block_n;
+    args.k = args.a_pitch = depth;
+    args.a = activations.bytes.data();
+    args.b = weights.packed.data();
+    args.b_panel = panel_bytes(facts.layout, depth);
+    const std::size_t groups = group_count(depth, c.group);
+    args.groups = {weights.scale.data(), nullptr, weights.center, groups * kPanelWidth, c.group,
+                   row_sums.data(),      groups};
+    for (std::size_t i = 0; row.types == Types::s8w4 && i < rows; ++i) {
+      for (std::size_t k = 0; k < depth; ++k) {
+        row_sums[i * groups + k / c.group] += static_cast<std::int32_t>(activations.at(i, k));
       }
     }
-    epilogue.out_type = row.types == Types::f32 ? DType::f32 : DType::i32;
-    args.m = row.block_m;
-    args.n = args.out_pitch = row.block_n;
-    args.k = args.a_pitch = k;
-    args.a = a.data();
-    args.b = b.data();
-    args.b_panel = panel_elements(layout, k);
     args.out = out.data();
     args.epilogue = &epilogue;
   }
-  std::size_t k, size;
-  Layout layout;
-  Guarded<unsigned char> a, b;
+  std::size_t rows;
+  Case c;
+  Activations activations;
+  Weights weights;
+  std::vector<std::int32_t> row_sums;
   Guarded<std::int32_t> out;
   Epilogue epilogue;
   Args args;
@@ -85,20 +87,29 @@ bool is_right(const KernelRow& row, const Problem& p) {
     return r.types == row.types && std::string_view(r.isa) == "scalar";
   });
   row.kernel(p.args);
-  std::vector<std::int32_t> expected(p.out.size());
-  for (std::size_t i = 0; i < row.block_m; ++i) {
-    Args args = p.args;
-    args.m = 1;
-    args.a = p.a.data() + i * p.k * p.size;
-    args.out = expected.data() + i * row.block_n;
-    scalar->kernel(args);
-  }
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (row.types != Types::f32 && expected[i] != p.out[i]) return false;
-    float x, y;
-    std::memcpy(&x, &expected[i], sizeof(x));
-    std::memcpy(&y, &p.out[i], sizeof(y));
-    if (row.types == Types::f32 && std::abs(x - y) > 1e-3f * std::sqrt(static_cast<float>(p.k))) return false;
+  for (std::size_t i = 0; i < p.rows; i += 7) {
+    for (std::size_t j = 0; j < row.block_n; j += kPanelWidth) {
+      Args args = p.args;
+      args.m = 1;
+      args.n = kPanelWidth;
+      args.a = p.activations.bytes.data() + i * p.args.a_pitch * facts_of(row.types).a_bytes;
+      args.b = p.weights.packed.data() + j / kPanelWidth * p.args.b_panel;
+      args.groups.scale += j / kPanelWidth * args.groups.panel;
+      args.groups.row_sums += i * args.groups.row_sums_pitch;
+      std::int32_t expected[kPanelWidth];
+      args.out = expected;
+      scalar->kernel(args);
+      for (std::size_t l = 0; l < kPanelWidth; ++l) {
+        const std::int32_t got = p.out[i * row.block_n + j + l];
+        const auto column_sum = static_cast<std::uint32_t>(p.weights.column_sum[j + l]);
+        const auto offset = static_cast<std::int32_t>(static_cast<std::uint32_t>(row.a_offset) * column_sum);
+        if (facts_of(row.types).integer && expected[l] != got - offset) return false;
+        float x, y;
+        std::memcpy(&x, &expected[l], sizeof(x));
+        std::memcpy(&y, &got, sizeof(y));
+        if (!facts_of(row.types).integer && !(std::abs(x - y) <= 1e-3f * std::max(1.0f, std::abs(x)) * 8)) return false;
+      }
+    }
   }
   return true;
 }
@@ -106,13 +117,15 @@ bool is_right(const KernelRow& row, const Problem& p) {
 void run_block(benchmark::State& state, const KernelRow& row) {
   if (!machine_has(row.isa)) return state.SkipWithError("this machine lacks the ISA level");
   const Problem p(row, static_cast<std::size_t>(state.range(0)));
+  if (row.enter != nullptr) row.enter();
   if (!is_right(row, p)) return state.SkipWithError("wrong answer");
   const double peak = peak_of(row);
   const double start = cpu_seconds();
   for (auto _ : state) row.kernel(p.args);
   const double operations =
-      2.0 * static_cast<double>(row.block_m * row.block_n * p.k) * static_cast<double>(state.iterations());
+      2.0 * static_cast<double>(p.rows * row.block_n * p.args.k) * static_cast<double>(state.iterations());
   const double rate = operations / (cpu_seconds() - start);
+  if (row.leave != nullptr) row.leave();
   state.counters["GOPS"] = rate / 1e9;
   if (peak > 0) state.counters["share"] = rate / peak;
 }

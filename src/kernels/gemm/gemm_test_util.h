@@ -23,6 +23,7 @@ inline bool machine_has(std::string_view isa) {
   if (isa == "avx2") return avx2;
   if (isa == "avx512") return avx512;
   if (isa == "avx512_vnni") return avx512 && __builtin_cpu_supports("avx512vnni");
+  if (isa == "avx512_bf16") return avx512 && __builtin_cpu_supports("avx512bf16");
   return false;
 }
 

@@ -47,7 +47,7 @@ class GemmF32Values : public testing::TestWithParam<std::size_t> {
       args.k = 1;
       args.a = &one;
       args.b = b;
-      args.b_panel = panel_elements(Layout::panels16_f32, 1);
+      args.b_panel = panel_bytes(Layout::panels16_f32, 1);
       args.out = out.data() + j;
       args.epilogue = &e;
       row().kernel(args);
@@ -69,6 +69,7 @@ const Function kFunctions[] = {
     {Unary::silu, [](double x) { return x / (1 + std::exp(-x)); }, true},
     {Unary::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, false},
     {Unary::tanh, [](double x) { return std::tanh(x); }, false},
+    {Unary::hard_swish, [](double x) { return x * std::min(1.0, std::max(0.0, x / 6 + 0.5)); }, true},
 };
 
 TEST_P(GemmF32Values, FunctionsAreAccurate) {
@@ -95,7 +96,7 @@ TEST_P(GemmF32Values, FunctionsAreAccurate) {
 }
 
 TEST_P(GemmF32Values, NanPassesEveryStage) {
-  for (int unary = 0; unary <= static_cast<int>(Unary::tanh); ++unary) {
+  for (int unary = 0; unary <= static_cast<int>(Unary::hard_swish); ++unary) {
     for (const bool clamp : {false, true}) {
       Epilogue e;
       e.unary = static_cast<Unary>(unary);
@@ -115,7 +116,8 @@ TEST_P(GemmF32Values, InfinityHasItsLimit) {
     e.unary = unary;
     return through(e, {x})[0];
   };
-  for (const Unary unary : {Unary::none, Unary::relu, Unary::gelu_erf, Unary::gelu_tanh, Unary::silu}) {
+  for (const Unary unary :
+       {Unary::none, Unary::relu, Unary::gelu_erf, Unary::gelu_tanh, Unary::silu, Unary::hard_swish}) {
     EXPECT_EQ(at(unary, kInf), kInf) << static_cast<int>(unary);
   }
   EXPECT_EQ(at(Unary::none, -kInf), -kInf);
@@ -124,7 +126,7 @@ TEST_P(GemmF32Values, InfinityHasItsLimit) {
   EXPECT_EQ(at(Unary::sigmoid, -kInf), 0.0f);
   EXPECT_NEAR(at(Unary::tanh, kInf), 1.0f, 4e-7);
   EXPECT_NEAR(at(Unary::tanh, -kInf), -1.0f, 4e-7);
-  for (const Unary unary : {Unary::gelu_erf, Unary::gelu_tanh, Unary::silu}) {
+  for (const Unary unary : {Unary::gelu_erf, Unary::gelu_tanh, Unary::silu, Unary::hard_swish}) {
     const float y = at(unary, -kInf);
     EXPECT_TRUE(std::isnan(y)) << static_cast<int>(unary) << ": " << y;
   }
@@ -144,8 +146,8 @@ std::vector<float> multiply(const KernelRow& row, const std::vector<float>& a, c
         args.k = std::min(range, k - k0);
         args.a = a.data() + i * k + k0;
         args.a_pitch = k;
-        args.b_panel = panel_elements(Layout::panels16_f32, k);
-        args.b = b + j / kPanelWidth * args.b_panel + k_offset(k0);
+        args.b_panel = panel_bytes(Layout::panels16_f32, k);
+        args.b = b + (j / kPanelWidth * args.b_panel + k_bytes(Layout::panels16_f32, k0)) / sizeof(float);
         args.partial = args.out = out.data() + i * n + j;
         args.partial_pitch = args.out_pitch = n;
         args.load_partial = k0 != 0;
@@ -202,7 +204,7 @@ TEST(GemmPack, F32PlacesEveryElementAndZeroes) {
         for (std::size_t i = 0; i < k; ++i) {
           for (std::size_t j = 0; j < round_up(n, 16); ++j) {
             const float expected = j < n ? by_rows[i * n + j] : 0.0f;
-            ASSERT_EQ(packed[j / 16 * panel_elements(Layout::panels16_f32, k) + i * 16 + j % 16], expected);
+            ASSERT_EQ(packed[j / 16 * panel_bytes(Layout::panels16_f32, k) / 4 + i * 16 + j % 16], expected);
           }
         }
       }
@@ -233,7 +235,7 @@ TEST(GemmPack, S8PlacesEveryElementAndSums) {
                 expected = flip ? raw - 128 : static_cast<std::int8_t>(raw);
               }
               expected_sums[j] += expected;
-              ASSERT_EQ(packed[j / 16 * panel_elements(Layout::panels16x4_s8, k) + i / 4 * 64 + j % 16 * 4 + i % 4],
+              ASSERT_EQ(packed[j / 16 * panel_bytes(Layout::panels16x4_s8, k) + i / 4 * 64 + j % 16 * 4 + i % 4],
                         expected);
             }
           }

@@ -1,104 +1,139 @@
 // The reference kernels: the contract of gemm.h written as plainly as possible. Also the last resort of machines below
-// the other rows. Functions of Unary are the C library's, in double.
-#include <cmath>
-#include <limits>
-
+// the other rows.
+#include "kernels/gemm/scalar_epilogue.h"
 #include "kernels/gemm/table.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
 
-double apply_wide(Unary unary, double x) {
-  switch (unary) {
-    case Unary::none:
-      return x;
-    case Unary::relu:
-      return x < 0 ? 0 : x;
-    case Unary::gelu_erf:
-      return 0.5 * x * (1 + std::erf(x * 0.70710678118654752));
-    case Unary::gelu_tanh:
-      return x / (1 + std::exp(-1.5957691216057308 * x * (1 + 0.044715 * x * x)));
-    case Unary::silu:
-      return x / (1 + std::exp(-x));
-    case Unary::sigmoid:
-      return 1 / (1 + std::exp(-x));
-    case Unary::tanh:
-      return std::tanh(x);
-  }
+// Element (k, j) of a block of B, columns counted from the block's first panel.
+template <class T, std::size_t kGroup>
+T element(const Args& g, std::size_t k, std::size_t j) {
+  const char* panel = static_cast<const char*>(g.b) + j / kPanelWidth * g.b_panel;
+  return reinterpret_cast<const T*>(panel)[(k / kGroup * kPanelWidth + j % kPanelWidth) * kGroup + k % kGroup];
+}
+int nibble(const Args& g, std::size_t k, std::size_t j) {
+  const std::size_t in = k % kNibbleKGroup;
+  const char* panel = static_cast<const char*>(g.b) + j / kPanelWidth * g.b_panel;
+  const auto* line = reinterpret_cast<const std::uint8_t*>(panel) + k / kNibbleKGroup * kLineBytes;
+  return line[j % kPanelWidth * 4 + in % 4] >> (in < 4 ? 0 : 4) & 15;
+}
+
+// Where the scale and the zero of (group of k, column j) stand.
+std::size_t in_groups(const GroupTable& t, std::size_t k, std::size_t j) {
+  return j / kPanelWidth * t.panel + k / t.group * kPanelWidth + j % kPanelWidth;
+}
+float zero_of(const GroupTable& t, std::size_t at) {
+  return t.zero != nullptr ? t.zero[at] : t.center;
+}
+float scaled(const GroupTable& t, std::size_t k, std::size_t j, int code) {
+  const std::size_t at = in_groups(t, k, j);
+  return (static_cast<float>(code) - zero_of(t, at)) * t.scale[at];
+}
+
+float wide(float x) {
   return x;
 }
-float apply(Unary unary, float x) {
-  return static_cast<float>(apply_wide(unary, x));
+float wide(BFloat16 x) {
+  return math::widened(x);
+}
+float wide(Float16 x) {
+  return math::widened(x);
 }
 
-void finish(const Args& g, std::size_t i, std::size_t j, float x) {
-  const Epilogue& e = *g.epilogue;
-  const std::size_t row = g.row + i;
-  const std::size_t column = g.column + j;
-  if (e.scaled) {
-    const float by_row = e.row_scale != nullptr ? e.row_scale[row] : e.scale;
-    x *= e.column_scale != nullptr ? by_row * e.column_scale[column] : by_row;
-  }
-  if (e.bias != nullptr) x += e.bias[column];
-  x = apply(e.unary, x);
-  if (e.residual != nullptr) x += static_cast<const float*>(e.residual)[row * e.residual_pitch + column];
-  if (e.clamp && x < e.clamp_low) x = e.clamp_low;
-  if (e.clamp && x > e.clamp_high) x = e.clamp_high;
-  static_cast<float*>(g.out)[i * g.out_pitch + j] = x;
-}
-
-void finish(const Args& g, std::size_t i, std::size_t j, std::uint32_t c) {
-  const Epilogue& e = *g.epilogue;
-  const auto u32 = [](std::int32_t x) { return static_cast<std::uint32_t>(x); };
-  if (e.column_sum != nullptr) {
-    c -= u32(e.row_zero != nullptr ? e.row_zero[g.row + i] : e.zero) * u32(e.column_sum[g.column + j]);
-  }
-  if (e.column_zero != nullptr) c -= u32(e.row_term[g.row + i]) * u32(e.column_zero[g.column + j]);
-  if (e.out_type == DType::i32) {
-    static_cast<std::int32_t*>(g.out)[i * g.out_pitch + j] = static_cast<std::int32_t>(c);
-    return;
-  }
-  finish(g, i, j, static_cast<float>(static_cast<std::int32_t>(c)));
-}
-
-}  // namespace
-
-void gemm_f32_4x16x1_1x16x1_scalar(const Args& args) {
-  const float* a = static_cast<const float*>(args.a);
-  const float* b = static_cast<const float*>(args.b);
-  float* partial = static_cast<float*>(args.partial);
-  for (std::size_t i = 0; i < args.m; ++i) {
-    for (std::size_t j = 0; j < args.n; ++j) {
-      float sum = args.load_partial ? partial[i * args.partial_pitch + j] : 0.0f;
-      for (std::size_t k = 0; k < args.k; ++k) {
-        sum += a[i * args.a_pitch + k] * b[j / kPanelWidth * args.b_panel + k * kPanelWidth + j % kPanelWidth];
-      }
-      if (args.epilogue != nullptr) {
-        finish(args, i, j, sum);
+// Sums in f32; weight(k, j) is one element of B as f32.
+template <class A, class Weight>
+void multiply_f32(const Args& g, Weight weight) {
+  const A* a = static_cast<const A*>(g.a);
+  float* partial = static_cast<float*>(g.partial);
+  for (std::size_t i = 0; i < g.m; ++i) {
+    for (std::size_t j = 0; j < g.n; ++j) {
+      float sum = g.load_partial ? partial[i * g.partial_pitch + j] : 0.0f;
+      for (std::size_t k = 0; k < g.k; ++k) sum += wide(a[i * g.a_pitch + k]) * weight(k, j);
+      if (g.epilogue != nullptr) {
+        finish(g, i, j, sum);
       } else {
-        partial[i * args.partial_pitch + j] = sum;
+        partial[i * g.partial_pitch + j] = sum;
       }
     }
   }
 }
 
+template <class A>
+void multiply_i32(const Args& g) {
+  const A* a = static_cast<const A*>(g.a);
+  auto* partial = static_cast<std::int32_t*>(g.partial);
+  for (std::size_t i = 0; i < g.m; ++i) {
+    for (std::size_t j = 0; j < g.n; ++j) {
+      std::uint32_t sum = g.load_partial ? static_cast<std::uint32_t>(partial[i * g.partial_pitch + j]) : 0u;
+      for (std::size_t k = 0; k < g.k; ++k) {
+        sum += static_cast<std::uint32_t>(a[i * g.a_pitch + k] * element<std::int8_t, kInt8KGroup>(g, k, j));
+      }
+      if (g.epilogue != nullptr) {
+        finish(g, i, j, sum);
+      } else {
+        partial[i * g.partial_pitch + j] = static_cast<std::int32_t>(sum);
+      }
+    }
+  }
+}
+
+// One term of s8w4: group g of row i and column j.
+float group_term(const Args& g, std::size_t i, std::size_t j, std::size_t k0) {
+  const auto* a = static_cast<const std::int8_t*>(g.a) + i * g.a_pitch;
+  const std::size_t end = k0 + g.groups.group < g.k ? k0 + g.groups.group : g.k;
+  std::int32_t sum = 0, total = 0;
+  for (std::size_t k = k0; k < end; ++k) {
+    sum += a[k] * nibble(g, k, j);
+    total += a[k];
+  }
+  const std::size_t at = in_groups(g.groups, k0, j);
+  sum -= static_cast<std::int32_t>(zero_of(g.groups, at)) * total;
+  return g.groups.scale[at] * static_cast<float>(sum);
+}
+
+}  // namespace
+
+void gemm_f32_4x16x1_1x16x1_scalar(const Args& args) {
+  multiply_f32<float>(args, [&](std::size_t k, std::size_t j) { return element<float, 1>(args, k, j); });
+}
+void gemm_f32bf16_4x16x2_1x16x2_scalar(const Args& args) {
+  multiply_f32<float>(args, [&](std::size_t k, std::size_t j) { return wide(element<BFloat16, 2>(args, k, j)); });
+}
+void gemm_f32f16_4x16x1_1x16x1_scalar(const Args& args) {
+  multiply_f32<float>(args, [&](std::size_t k, std::size_t j) { return wide(element<Float16, 1>(args, k, j)); });
+}
+void gemm_f32w8_4x16x4_1x16x4_scalar(const Args& args) {
+  multiply_f32<float>(args, [&](std::size_t k, std::size_t j) {
+    return scaled(args.groups, k, j, element<std::int8_t, kInt8KGroup>(args, k, j));
+  });
+}
+void gemm_f32w4_4x16x8_1x16x8_scalar(const Args& args) {
+  multiply_f32<float>(args,
+                      [&](std::size_t k, std::size_t j) { return scaled(args.groups, k, j, nibble(args, k, j)); });
+}
+void gemm_bf16_4x16x2_1x16x2_scalar(const Args& args) {
+  multiply_f32<BFloat16>(args, [&](std::size_t k, std::size_t j) { return wide(element<BFloat16, 2>(args, k, j)); });
+}
+void gemm_f16_4x16x1_1x16x1_scalar(const Args& args) {
+  multiply_f32<Float16>(args, [&](std::size_t k, std::size_t j) { return wide(element<Float16, 1>(args, k, j)); });
+}
 void gemm_u8s8i32_4x16x4_1x16x4_scalar(const Args& args) {
-  const auto* a = static_cast<const std::uint8_t*>(args.a);
-  const auto* b = static_cast<const std::int8_t*>(args.b);
-  auto* partial = static_cast<std::int32_t*>(args.partial);
+  multiply_i32<std::uint8_t>(args);
+}
+void gemm_s8s8i32_4x16x4_1x16x4_scalar(const Args& args) {
+  multiply_i32<std::int8_t>(args);
+}
+void gemm_s8w4_4x16x8_1x16x8_scalar(const Args& args) {
+  float* partial = static_cast<float*>(args.partial);
   for (std::size_t i = 0; i < args.m; ++i) {
     for (std::size_t j = 0; j < args.n; ++j) {
-      const std::int8_t* column = b + j / kPanelWidth * args.b_panel + j % kPanelWidth * kInt8KGroup;
-      std::uint32_t sum = args.load_partial ? static_cast<std::uint32_t>(partial[i * args.partial_pitch + j]) : 0u;
-      for (std::size_t k = 0; k < args.k; ++k) {
-        const int product =
-            a[i * args.a_pitch + k] * column[k / kInt8KGroup * (kInt8KGroup * kPanelWidth) + k % kInt8KGroup];
-        sum += static_cast<std::uint32_t>(product);
-      }
+      float sum = args.load_partial ? partial[i * args.partial_pitch + j] : 0.0f;
+      for (std::size_t k = 0; k < args.k; k += args.groups.group) sum += group_term(args, i, j, k);
       if (args.epilogue != nullptr) {
         finish(args, i, j, sum);
       } else {
-        partial[i * args.partial_pitch + j] = static_cast<std::int32_t>(sum);
+        partial[i * args.partial_pitch + j] = sum;
       }
     }
   }

@@ -1,14 +1,27 @@
-// u8 x s8 GEMM on AVX2. Widening to 16 bits and vpmaddwd keeps every sum exact; vpmaddubsw would saturate.
-// A panel's 64 bytes (16 columns x 4 k) become four vectors of 4 columns x 4 k; vpmaddwd leaves two i32 per column,
-// which are joined once, at the store.
-#include "kernels/gemm/s8_body.h"
-#include "kernels/math/v256.h"
+// 8-bit GEMM on AVX2. Widening to 16 bits and vpmaddwd keeps every sum exact; vpmaddubsw would saturate. A panel's 64
+// bytes (16 columns x 4 k) become four vectors of 4 columns x 4 k; vpmaddwd leaves two i32 per column, which are joined
+// once, at the store.
+#include "kernels/gemm/dot_body.h"
+#include "kernels/math/narrow256.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
 
+struct WidenU8 {
+  using A = std::uint8_t;
+  static __m256i widen(__m128i four) { return _mm256_cvtepu8_epi16(four); }
+};
+struct WidenS8 {
+  using A = std::int8_t;
+  static __m256i widen(__m128i four) { return _mm256_cvtepi8_epi16(four); }
+};
+
+template <class Widen>
 struct Maddwd256 {
-  using V = math::V256;
+  using N = math::Narrow256;
+  using A = typename Widen::A;
+  using Acc = std::int32_t;
+  static constexpr std::size_t kGroup = kInt8KGroup;
   static constexpr int kRows = 3, kPanels = 1;
 
   template <int MR, int NP>
@@ -23,14 +36,11 @@ struct Maddwd256 {
         for (int q = 0; q < 4; ++q) acc[i][q] = _mm256_setzero_si256();
       }
     }
-    inline __attribute__((always_inline)) void step(const std::uint8_t* a, std::size_t a_pitch, const std::int8_t* b,
-                                                    std::size_t) {
+    inline __attribute__((always_inline)) void step(const A* a, std::size_t a_pitch, const char* b, std::size_t) {
       __m256i x[MR];
 #pragma GCC unroll 4
       for (int i = 0; i < MR; ++i) {
-        std::int32_t four;
-        __builtin_memcpy(&four, a + static_cast<std::size_t>(i) * a_pitch, sizeof(four));
-        x[i] = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
+        x[i] = Widen::widen(_mm_set1_epi32(four_of(a + static_cast<std::size_t>(i) * a_pitch)));
       }
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
@@ -55,7 +65,10 @@ struct Maddwd256 {
 }  // namespace
 
 void gemm_u8s8i32_3x16x4_1x16x4_avx2(const Args& args) {
-  s8_block<Maddwd256>(args);
+  dot_block<Maddwd256<WidenU8>>(args);
+}
+void gemm_s8s8i32_3x16x4_1x16x4_avx2(const Args& args) {
+  dot_block<Maddwd256<WidenS8>>(args);
 }
 
 }  // namespace intaglio::kernels::gemm

@@ -1,53 +1,32 @@
-// u8 x s8 GEMM on AVX512-VNNI: 24 accumulators, vpdpbusd (exact: i32 sums of four u8 x s8 products do not saturate).
-#include "kernels/gemm/s8_body.h"
-#include "kernels/math/v512.h"
+// 8-bit GEMM on AVX512-VNNI by vpdpbusd (exact: i32 sums of four u8 x s8 products do not saturate). s8 activations are
+// flipped to u8 in the register that holds their broadcast: the row multiplies a + 128.
+#include "kernels/gemm/vnni512_body.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
 
-struct Vnni512 {
-  using V = math::V512;
-  static constexpr int kRows = 6, kPanels = 4;
-
-  template <int MR, int NP>
-  struct Sums {
-    __m512i acc[MR][NP];
-
-    void zero() {
-#pragma GCC unroll 8
-      for (int i = 0; i < MR; ++i) {
-#pragma GCC unroll 4
-        for (int p = 0; p < NP; ++p) acc[i][p] = _mm512_setzero_si512();
-      }
-    }
-    inline __attribute__((always_inline)) void step(const std::uint8_t* a, std::size_t a_pitch, const std::int8_t* b,
-                                                    std::size_t b_panel) {
-      __m512i column[NP];
-#pragma GCC unroll 4
-      for (int p = 0; p < NP; ++p) column[p] = _mm512_loadu_si512(b + static_cast<std::size_t>(p) * b_panel);
-#pragma GCC unroll 8
-      for (int i = 0; i < MR; ++i) {
-        std::int32_t four;
-        __builtin_memcpy(&four, a + static_cast<std::size_t>(i) * a_pitch, sizeof(four));
-        const __m512i x = _mm512_set1_epi32(four);
-#pragma GCC unroll 4
-        for (int p = 0; p < NP; ++p) acc[i][p] = _mm512_dpbusd_epi32(acc[i][p], x, column[p]);
-      }
-    }
-    void store(std::int32_t* block) const {
-#pragma GCC unroll 8
-      for (int i = 0; i < MR; ++i) {
-#pragma GCC unroll 4
-        for (int p = 0; p < NP; ++p) _mm512_store_si512(block + (i * NP + p) * 16, acc[i][p]);
-      }
-    }
-  };
+struct U8Step {
+  using A = std::uint8_t;
+  using Acc = std::int32_t;
+  using R = __m512i;
+  static constexpr std::size_t kGroup = kInt8KGroup;
+  static R zero() { return _mm512_setzero_si512(); }
+  static __m512i prepare(__m512i four) { return four; }
+  static R dot(R sum, __m512i x, __m512i column) { return _mm512_dpbusd_epi32(sum, x, column); }
+};
+struct S8Step : U8Step {
+  static __m512i prepare(__m512i four) {
+    return _mm512_xor_si512(four, _mm512_set1_epi32(static_cast<std::int32_t>(0x80808080u)));
+  }
 };
 
 }  // namespace
 
 void gemm_u8s8i32_6x64x4_1x16x4_avx512_vnni(const Args& args) {
-  s8_block<Vnni512>(args);
+  dot_block<Dot512<U8Step>>(args);
+}
+void gemm_s8s8i32_6x64x4_1x16x4_avx512_vnni(const Args& args) {
+  dot_block<Dot512<S8Step>>(args);
 }
 
 }  // namespace intaglio::kernels::gemm

@@ -163,5 +163,12 @@ inline typename V::F silu_v(typename V::F x) {
   return V::mul(x, sigmoid_v<V>(x));
 }
 
+// x * clamp(x / 6 + 1/2, 0, 1): ONNX HardSwish. NaN gives NaN, -inf too (inf * 0).
+template <class V>
+inline typename V::F hard_swish_v(typename V::F x) {
+  const typename V::F gate = V::add(V::div(x, V::set1(6.0f)), V::set1(0.5f));
+  return V::mul(x, V::min(V::set1(1.0f), V::max(V::set1(0.0f), gate)));
+}
+
 }  // namespace
 }  // namespace intaglio::kernels::math

@@ -6,7 +6,8 @@
 // latency of every known core at that vector length. `sink` receives the sums, `kSinkBytes`, so that nothing is
 // optimised away.
 //   fma_f32    x = x * a + b      f32; levels without FMA: a multiply and an add
-//   dot_u8s8   vpdpbusd           u8 x s8 -> i32
+//   dot_u8s8   vpdpbusd           u8 x s8 -> i32; AVX2: vpmaddwd of widened bytes; AMX: tdpbusd
+//   dot_bf16   vdpbf16ps          bf16 x bf16 -> f32; AMX: tdpbf16ps
 //
 // Read probes load every byte of [data, data + bytes) once, in order, and return a mix of it. data aligned to 64, bytes
 // a multiple of 1024. Called on 16 KiB again and again this is L1's bandwidth, on ever larger buffers L2's, L3's,

@@ -5,7 +5,7 @@
 
 namespace intaglio::kernels::probe {
 
-enum class Quantity : std::uint8_t { fma_f32, dot_u8s8 };
+enum class Quantity : std::uint8_t { fma_f32, dot_u8s8, dot_bf16 };
 
 struct ComputeRow {
   const char* name;

@@ -3,7 +3,7 @@
 
 #include "base/pod.h"
 
-namespace intaglio::kernels::elementwise {
+namespace intaglio::kernels::math {
 namespace {
 
 template <class To, class From>
@@ -51,4 +51,4 @@ inline Float16 narrowed_f16(double x) {
 }
 
 }  // namespace
-}  // namespace intaglio::kernels::elementwise
+}  // namespace intaglio::kernels::math
