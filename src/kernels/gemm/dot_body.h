@@ -13,6 +13,32 @@
 namespace intaglio::kernels::gemm {
 namespace {
 
+// The end of a call: a block of accumulators in memory through the epilogue, or to `partial`; and its begin where sums
+// go on from `partial`.
+template <class N, int MR, int NP, class Acc>
+void leave_block(const Args& g, const Acc* block) {
+  using V = typename N::V;
+  constexpr std::size_t kWidth = NP * kPanelWidth;
+  if (g.epilogue != nullptr) return finish<N, NP>(block, kWidth, g);
+  for (std::size_t i = 0; i < MR; ++i) {
+    for (std::size_t j = 0; j < g.n; j += V::kLanes) {
+      store_some<V>(static_cast<Acc*>(g.partial) + i * g.partial_pitch + j, V::load(block + i * kWidth + j), g.n - j);
+    }
+  }
+}
+template <class N, int MR, int NP>
+void load_block(const Args& g, float* block) {
+  using V = typename N::V;
+  constexpr std::size_t kWidth = NP * kPanelWidth;
+  for (std::size_t i = 0; i < MR; ++i) {
+    const float* row = static_cast<const float*>(g.partial) + i * g.partial_pitch;
+    for (std::size_t j = 0; j < kWidth; j += V::kLanes) {
+      const bool has = g.load_partial && j < g.n;
+      V::store(block + i * kWidth + j, has ? load_some<V>(row + j, g.n - j) : V::set1(0.0f));
+    }
+  }
+}
+
 template <class D, int MR, int NP>
 struct DotBlock {
   static constexpr std::size_t kWidth = NP * kPanelWidth;
@@ -52,12 +78,7 @@ struct DotBlock {
     }
     sums.store(block);
     if (g.load_partial) add_partial(g, block);
-    if (g.epilogue != nullptr) return finish<typename D::N, NP>(block, kWidth, g);
-    for (std::size_t i = 0; i < MR; ++i) {
-      for (std::size_t j = 0; j < g.n; j += V::kLanes) {
-        store_some<V>(static_cast<Acc*>(g.partial) + i * g.partial_pitch + j, V::load(block + i * kWidth + j), g.n - j);
-      }
-    }
+    leave_block<typename D::N, MR, NP>(g, block);
   }
 
   static auto sum(typename V::I x, typename V::I y) { return V::addi(x, y); }

@@ -1,0 +1,127 @@
+// The micro-kernel of s8 activations by u4 codes with groups (s8w4) around a policy D: within a group the products are
+// summed in i32, exactly; at its end each sum takes the zero away, becomes f32 and is added with the group's scale.
+//   D::N                           the narrow policy of the epilogue
+//   D::kRows, D::kPanels           the block
+//   D::Sums<MR, NP>                i32 sums of one group in registers; V::I per vector of the block:
+//     start(i, v, x)               the sum of row i and vector v begins with x
+//     lines(a, a_pitch, b, b_panel, count)   adds `count` <= kChunk lines of 8 k
+//     total(i, v)                  the sum
+// The f32 accumulators lie in an L1 scratch, from which the epilogue reads them: two accesses a vector and group, and
+// all registers are left to the sums. A tail of k % 8 is gathered into a zero-filled copy of A; B's padding is zero.
+#pragma once
+
+#include "kernels/gemm/dot_body.h"
+
+namespace intaglio::kernels::gemm {
+namespace {
+
+constexpr std::size_t kChunk = 4;  // lines: 32 k, of which every group but the last is a multiple
+
+template <class D, int MR, int NP>
+struct NibbleBlock {
+  using N = typename D::N;
+  using V = typename N::V;
+  static constexpr std::size_t kWidth = NP * kPanelWidth;
+  static constexpr int kPerPanel = static_cast<int>(kPanelWidth / V::kLanes);
+  static constexpr int kVectors = NP * kPerPanel;  // per row
+
+  static void run(const Args& g) {
+    alignas(64) float block[MR * kWidth];
+    load_block<N, MR, NP>(g, block);
+    const auto* a = static_cast<const std::int8_t*>(g.a);
+    const char* b = static_cast<const char*>(g.b);
+    const char* ahead = static_cast<const char*>(g.prefetch);
+    const std::size_t every = ahead != nullptr ? g.prefetch_every : 0;
+    std::size_t pending = 0;  // lines since the last prefetch
+    std::size_t at = 0;       // of this group in the tables
+    for (std::size_t left = g.k, group = 0; left != 0; ++group, at += kPanelWidth) {
+      const std::size_t now = left < g.groups.group ? left : g.groups.group;
+      left -= now;
+      typename D::template Sums<MR, NP> sums;
+      start(g, group, at, sums);
+      for (std::size_t lines = now / kNibbleKGroup; lines != 0;) {
+        const std::size_t count = lines < kChunk ? lines : kChunk;
+        lines -= count;
+        if (every != 0) {
+          for (pending += count; pending >= every; pending -= every, ahead += kLineBytes) {
+#pragma GCC unroll 4
+            for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * g.b_panel, 0, 2);
+          }
+        }
+        sums.lines(a, g.a_pitch, b, g.b_panel, count);
+        a += count * kNibbleKGroup;
+        b += count * kLineBytes;
+      }
+      if (const std::size_t tail = now % kNibbleKGroup; tail != 0) {
+        std::int8_t rest[MR * kNibbleKGroup] = {};
+        for (std::size_t i = 0; i < MR; ++i) {
+          for (std::size_t k = 0; k < tail; ++k) rest[i * kNibbleKGroup + k] = a[i * g.a_pitch + k];
+        }
+        sums.lines(rest, kNibbleKGroup, b, g.b_panel, 1);
+      }
+      add(g, at, sums, block);
+    }
+    leave_block<N, MR, NP>(g, block);
+  }
+
+  static const float* entry(const float* table, const Args& g, std::size_t at, int v) {
+    return table + static_cast<std::size_t>(v / kPerPanel) * g.groups.panel + at +
+           static_cast<std::size_t>(v % kPerPanel) * V::kLanes;
+  }
+
+  // Sums begin with -zero * (A's sum over the group).
+  template <class Sums>
+  static inline __attribute__((always_inline)) void start(const Args& g, std::size_t group, std::size_t at,
+                                                          Sums& sums) {
+    const std::int32_t* row_sums = g.groups.row_sums + group;
+    if (g.groups.zero == nullptr) {
+      const auto center = static_cast<std::uint32_t>(static_cast<std::int32_t>(g.groups.center));
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+        const auto sum = static_cast<std::uint32_t>(row_sums[static_cast<std::size_t>(i) * g.groups.row_sums_pitch]);
+        const auto x = V::set1i(static_cast<std::int32_t>(0u - center * sum));
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) sums.start(i, v, x);
+      }
+      return;
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const auto minus = V::subi(V::set1i(0), V::to_int(V::load(entry(g.groups.zero, g, at, v))));
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+        const auto sum = V::set1i(row_sums[static_cast<std::size_t>(i) * g.groups.row_sums_pitch]);
+        sums.start(i, v, V::muli(minus, sum));
+      }
+    }
+  }
+
+  template <class Sums>
+  static inline __attribute__((always_inline)) void add(const Args& g, std::size_t at, const Sums& sums, float* block) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const auto scale = V::load(entry(g.groups.scale, g, at, v));
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+        float* to = block + static_cast<std::size_t>(i) * kWidth + static_cast<std::size_t>(v) * V::kLanes;
+        V::store(to, V::fma(scale, V::to_float(sums.total(i, v)), V::load(to)));
+      }
+    }
+  }
+};
+
+template <class D, int MR, int NP>
+void nibble_rows(const Args& g) {
+  if (g.m == static_cast<std::size_t>(MR)) return NibbleBlock<D, MR, NP>::run(g);
+  if constexpr (MR > 1) nibble_rows<D, MR - 1, NP>(g);
+}
+
+template <class D, int MR = D::kRows, int NP = D::kPanels>
+void nibble_block(const Args& g) {
+  if (g.n == 0) return;
+  if (NP == 1 || g.n > (NP - 1) * kPanelWidth) return nibble_rows<D, MR, NP>(g);
+  if constexpr (NP > 1) nibble_block<D, MR, NP - 1>(g);
+}
+
+}  // namespace
+}  // namespace intaglio::kernels::gemm

@@ -1,0 +1,67 @@
+// s8 activations by u4 codes on AVX2 by vpmaddubsw, exact here: a pair of products is at most 2 * 15 * 128 = 3840 in
+// size, and eight of them, a chunk of four lines, still fit 16 bits (30720). vpmaddwd by ones then joins the two
+// 16-bit sums of a column, once a chunk.
+#include "kernels/gemm/nibbles_body.h"
+#include "kernels/math/narrow256.h"
+
+namespace intaglio::kernels::gemm {
+namespace {
+
+static_assert(kChunk * 2 * 2 * 15 * 128 < 32768);
+
+struct Nibbles256 {
+  using N = math::Narrow256;
+  static constexpr int kRows = 4, kPanels = 1;
+
+  template <int MR, int NP>
+  struct Sums {
+    static_assert(NP == 1);
+    __m256i sum[MR][2];
+
+    void start(int i, int v, __m256i x) { sum[i][v] = x; }
+    __m256i total(int i, int v) const { return sum[i][v]; }
+    inline __attribute__((always_inline)) void lines(const std::int8_t* a, std::size_t a_pitch, const char* b,
+                                                     std::size_t, std::size_t count) {
+      __m256i words[MR][2];
+#pragma GCC unroll 4
+      for (int i = 0; i < MR; ++i) words[i][0] = words[i][1] = _mm256_setzero_si256();
+      for (; count != 0; --count) {
+        half<0>(a, a_pitch, b, words);
+        half<1>(a, a_pitch, b, words);
+        a += kNibbleKGroup;
+        b += kLineBytes;
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) {
+          sum[i][v] = _mm256_add_epi32(sum[i][v], _mm256_madd_epi16(words[i][v], _mm256_set1_epi16(1)));
+        }
+      }
+    }
+    template <int kHalf>
+    static __m256i codes(const char* b) {
+      const __m256i line = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
+      return _mm256_and_si256(kHalf == 0 ? line : _mm256_srli_epi32(line, 4), _mm256_set1_epi8(15));
+    }
+    template <int kHalf>
+    static inline __attribute__((always_inline)) void half(const std::int8_t* a, std::size_t a_pitch, const char* b,
+                                                           __m256i (&words)[MR][2]) {
+      const __m256i left = codes<kHalf>(b), right = codes<kHalf>(b + 32);
+#pragma GCC unroll 4
+      for (int i = 0; i < MR; ++i) {
+        const __m256i x = _mm256_set1_epi32(four_of(a + static_cast<std::size_t>(i) * a_pitch + kHalf * 4));
+        words[i][0] = _mm256_add_epi16(words[i][0], _mm256_maddubs_epi16(left, x));
+        words[i][1] = _mm256_add_epi16(words[i][1], _mm256_maddubs_epi16(right, x));
+      }
+    }
+  };
+};
+
+}  // namespace
+
+void gemm_s8w4_4x16x8_1x16x8_avx2(const Args& args) {
+  nibble_block<Nibbles256>(args);
+}
+
+}  // namespace intaglio::kernels::gemm
