@@ -9,6 +9,7 @@
 #pragma once
 
 #include "kernels/gemm/epilogue_body.h"
+#include "kernels/gemm/prefetch_body.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
@@ -53,16 +54,13 @@ struct DotBlock {
     typename D::template Sums<MR, NP> sums;
     sums.zero();
     const std::size_t groups = g.k / D::kGroup;
-    const char* ahead = static_cast<const char*>(g.prefetch);
-    const std::size_t every = g.prefetch_every != 0 ? g.prefetch_every : groups;
+    Prefetch<NP> ahead(g);
+    const bool fetches = ahead.at != nullptr && g.prefetch_every != 0;
+    const std::size_t every = fetches ? g.prefetch_every : groups;
     for (std::size_t left = groups; left != 0;) {
       std::size_t steps = left < every ? left : every;
       left -= steps;
-      if (ahead != nullptr) {
-#pragma GCC unroll 4
-        for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * g.b_panel, 0, 2);
-        ahead += kLineBytes;
-      }
+      if (fetches) ahead.line(kLineBytes);
       for (; steps != 0; --steps) {
         sums.step(a, g.a_pitch, b, g.b_panel);
         a += D::kGroup;

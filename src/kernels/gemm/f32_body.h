@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernels/gemm/epilogue_body.h"
+#include "kernels/gemm/prefetch_body.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
@@ -77,19 +78,18 @@ struct F32Block {
   static inline __attribute__((always_inline)) void accumulate(const Args& g, F (&acc)[MR][kVectors]) {
     const A* a = static_cast<const A*>(g.a);
     const char* b = static_cast<const char*>(g.b);
-    const char* ahead = static_cast<const char*>(g.prefetch);
-    const std::size_t every = g.prefetch_every != 0 && ahead != nullptr ? g.prefetch_every : ~std::size_t{0};
+    Prefetch<NP> ahead(g);
+    const bool fetches = ahead.at != nullptr && g.prefetch_every != 0;
+    const std::size_t every = fetches ? g.prefetch_every : ~std::size_t{0};
     const std::size_t span = W::kScaled ? g.groups.group : g.k;
     Scales scales{g.groups.scale, g.groups.zero, g.groups.center};
-    std::size_t until = ahead != nullptr ? 0 : every;
+    std::size_t until = fetches ? 0 : every;
     for (std::size_t left = g.k; left != 0;) {
       const std::size_t now = left < span ? left : span;
       left -= now;
       for (std::size_t lines = now / W::kGroup; lines != 0;) {
         if (until == 0) {
-#pragma GCC unroll 4
-          for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * g.b_panel, 0, 2);
-          ahead += W::kLine;
+          ahead.line(W::kLine);
           until = every;
         }
         const std::size_t steps = lines < until ? lines : until;

@@ -153,10 +153,13 @@ struct Args {
   std::size_t out_pitch = 0;  // elements
   std::size_t row = 0, column = 0;
 
-  // B that a later call will read, to be brought into L2 meanwhile: before every `prefetch_every` steps of k (a step is
-  // one line of a panel) one line of each of this block's panels, from `prefetch` on, panels b_panel apart. Rows whose
-  // block_m is large spread as many lines as their own K range has over the call. Only a hint: any address is legal.
+  // B that will be read later, to be brought into L2 meanwhile: before every `prefetch_every` steps of k (a step is one
+  // line of a panel) one line of each of this block's panels, panels b_panel apart: the first `prefetch_lines` from
+  // `prefetch` on, the others from `prefetch_then` on (null: all from `prefetch`). Rows whose block_m is large spread
+  // as many lines as their own K range has over the call. Only a hint: any address is legal.
   const void* prefetch = nullptr;
+  const void* prefetch_then = nullptr;
+  std::size_t prefetch_lines = 0;
   std::size_t prefetch_every = 0;  // 0: none
 };
 

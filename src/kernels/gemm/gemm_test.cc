@@ -45,6 +45,8 @@ void run_blocks(const KernelRow& row, const Case& c, const Args& whole) {
         args.prefetch =
             c.m % 3 == 0 ? nullptr : static_cast<const char*>(args.b) + 4096;  // often beyond the guard page
         args.prefetch_every = c.m % 3;
+        args.prefetch_then = c.n % 2 == 0 ? nullptr : static_cast<const char*>(args.b) + (1u << 20);
+        args.prefetch_lines = c.n % 3;
         row.kernel(args);
       }
     }

@@ -30,8 +30,8 @@ struct NibbleBlock {
     load_block<N, MR, NP>(g, block);
     const auto* a = static_cast<const std::int8_t*>(g.a);
     const char* b = static_cast<const char*>(g.b);
-    const char* ahead = static_cast<const char*>(g.prefetch);
-    const std::size_t every = ahead != nullptr ? g.prefetch_every : 0;
+    Prefetch<NP> ahead(g);
+    const std::size_t every = ahead.at != nullptr ? g.prefetch_every : 0;
     std::size_t pending = 0;  // lines since the last prefetch
     std::size_t at = 0;       // of this group in the tables
     for (std::size_t left = g.k, group = 0; left != 0; ++group, at += kPanelWidth) {
@@ -43,10 +43,7 @@ struct NibbleBlock {
         const std::size_t count = lines < kChunk ? lines : kChunk;
         lines -= count;
         if (every != 0) {
-          for (pending += count; pending >= every; pending -= every, ahead += kLineBytes) {
-#pragma GCC unroll 4
-            for (std::size_t p = 0; p < NP; ++p) __builtin_prefetch(ahead + p * g.b_panel, 0, 2);
-          }
+          for (pending += count; pending >= every; pending -= every) ahead.line(kLineBytes);
         }
         sums.lines(a, g.a_pitch, b, g.b_panel, count);
         a += count * kNibbleKGroup;
