@@ -53,20 +53,12 @@ struct DotBlock {
     const char* b = static_cast<const char*>(g.b);
     typename D::template Sums<MR, NP> sums;
     sums.zero();
-    const std::size_t groups = g.k / D::kGroup;
-    Prefetch<NP> ahead(g);
-    const bool fetches = ahead.at != nullptr && g.prefetch_every != 0;
-    const std::size_t every = fetches ? g.prefetch_every : groups;
-    for (std::size_t left = groups; left != 0;) {
-      std::size_t steps = left < every ? left : every;
-      left -= steps;
-      if (fetches) ahead.line(kLineBytes);
-      for (; steps != 0; --steps) {
-        sums.step(a, g.a_pitch, b, g.b_panel);
-        a += D::kGroup;
-        b += kLineBytes;
-      }
-    }
+    PrefetchWalk<NP, 1, kLineBytes> walk(g);
+    walk.run(g.k / D::kGroup, [&]() __attribute__((always_inline)) {
+      sums.step(a, g.a_pitch, b, g.b_panel);
+      a += D::kGroup;
+      b += kLineBytes;
+    });
     if (const std::size_t tail = g.k % D::kGroup; tail != 0) {
       A rest[MR * D::kGroup] = {};
       for (std::size_t i = 0; i < MR; ++i) {

@@ -78,29 +78,17 @@ struct F32Block {
   static inline __attribute__((always_inline)) void accumulate(const Args& g, F (&acc)[MR][kVectors]) {
     const A* a = static_cast<const A*>(g.a);
     const char* b = static_cast<const char*>(g.b);
-    Prefetch<NP> ahead(g);
-    const bool fetches = ahead.at != nullptr && g.prefetch_every != 0;
-    const std::size_t every = fetches ? g.prefetch_every : ~std::size_t{0};
+    PrefetchWalk<NP, 1, W::kLine> walk(g);
     const std::size_t span = W::kScaled ? g.groups.group : g.k;
     Scales scales{g.groups.scale, g.groups.zero, g.groups.center};
-    std::size_t until = fetches ? 0 : every;
     for (std::size_t left = g.k; left != 0;) {
       const std::size_t now = left < span ? left : span;
       left -= now;
-      for (std::size_t lines = now / W::kGroup; lines != 0;) {
-        if (until == 0) {
-          ahead.line(W::kLine);
-          until = every;
-        }
-        const std::size_t steps = lines < until ? lines : until;
-        lines -= steps;
-        until -= steps;
-        for (std::size_t step = steps; step != 0; --step) {
-          line<W::kGroup>(g, a, b, scales, acc, W::kGroup);
-          a += W::kGroup;
-          b += W::kLine;
-        }
-      }
+      walk.run(now / W::kGroup, [&]() __attribute__((always_inline)) {
+        line<W::kGroup>(g, a, b, scales, acc, W::kGroup);
+        a += W::kGroup;
+        b += W::kLine;
+      });
       if (const std::size_t tail = now % W::kGroup; tail != 0) line<W::kGroup>(g, a, b, scales, acc, tail);
       if constexpr (W::kScaled) {
         scales.scale += kPanelWidth;

@@ -2,6 +2,7 @@
 // summed in i32, exactly; at its end each sum takes the zero away, becomes f32 and is added with the group's scale.
 //   D::N                           the narrow policy of the epilogue
 //   D::kRows, D::kPanels           the block
+//   D::kChunk                      lines per step
 //   D::Sums<MR, NP>                i32 sums of one group in registers; V::I per vector of the block:
 //     start(i, v, x)               the sum of row i and vector v begins with x
 //     lines(a, a_pitch, b, b_panel, count)   adds `count` <= kChunk lines of 8 k
@@ -14,8 +15,6 @@
 
 namespace intaglio::kernels::gemm {
 namespace {
-
-constexpr std::size_t kChunk = 4;  // lines: 32 k, of which every group but the last is a multiple
 
 template <class D, int MR, int NP>
 struct NibbleBlock {
@@ -30,25 +29,21 @@ struct NibbleBlock {
     load_block<N, MR, NP>(g, block);
     const auto* a = static_cast<const std::int8_t*>(g.a);
     const char* b = static_cast<const char*>(g.b);
-    Prefetch<NP> ahead(g);
-    const std::size_t every = ahead.at != nullptr ? g.prefetch_every : 0;
-    std::size_t pending = 0;  // lines since the last prefetch
-    std::size_t at = 0;       // of this group in the tables
+    PrefetchWalk<NP, D::kChunk, kLineBytes> walk(g);
+    std::size_t at = 0;  // of this group in the tables
     for (std::size_t left = g.k, group = 0; left != 0; ++group, at += kPanelWidth) {
       const std::size_t now = left < g.groups.group ? left : g.groups.group;
       left -= now;
       typename D::template Sums<MR, NP> sums;
       start(g, group, at, sums);
-      for (std::size_t lines = now / kNibbleKGroup; lines != 0;) {
-        const std::size_t count = lines < kChunk ? lines : kChunk;
-        lines -= count;
-        if (every != 0) {
-          for (pending += count; pending >= every; pending -= every) ahead.line(kLineBytes);
-        }
+      const std::size_t lines = now / kNibbleKGroup;
+      const auto take = [&](std::size_t count) __attribute__((always_inline)) {
         sums.lines(a, g.a_pitch, b, g.b_panel, count);
         a += count * kNibbleKGroup;
         b += count * kLineBytes;
-      }
+      };
+      walk.run(lines / D::kChunk, [&]() __attribute__((always_inline)) { take(D::kChunk); });
+      if (D::kChunk != 1 && lines % D::kChunk != 0) take(lines % D::kChunk);
       if (const std::size_t tail = now % kNibbleKGroup; tail != 0) {
         std::int8_t rest[MR * kNibbleKGroup] = {};
         for (std::size_t i = 0; i < MR; ++i) {

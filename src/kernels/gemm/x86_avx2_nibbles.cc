@@ -7,15 +7,14 @@
 namespace intaglio::kernels::gemm {
 namespace {
 
-static_assert(kChunk * 2 * 2 * 15 * 128 < 32768);
-
 struct Nibbles256 {
   using N = math::Narrow256;
   static constexpr int kRows = 4, kPanels = 1;
+  static constexpr std::size_t kChunk = 4;
 
   template <int MR, int NP>
   struct Sums {
-    static_assert(NP == 1);
+    static_assert(NP == 1 && kChunk * 2 * 2 * 15 * 128 < 32768);
     __m256i sum[MR][2];
 
     void start(int i, int v, __m256i x) { sum[i][v] = x; }

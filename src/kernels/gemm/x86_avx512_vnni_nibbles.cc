@@ -10,6 +10,7 @@ namespace {
 struct Nibbles512 {
   using N = math::Narrow512;
   static constexpr int kRows = 6, kPanels = 4;
+  static constexpr std::size_t kChunk = 1;
 
   template <int MR, int NP>
   struct Sums {
@@ -25,13 +26,9 @@ struct Nibbles512 {
       return sum[0][i][v];
     }
     inline __attribute__((always_inline)) void lines(const std::int8_t* a, std::size_t a_pitch, const char* b,
-                                                     std::size_t b_panel, std::size_t count) {
-      for (; count != 0; --count) {
-        half<0>(a, a_pitch, b, b_panel);
-        half<1>(a, a_pitch, b, b_panel);
-        a += kNibbleKGroup;
-        b += kLineBytes;
-      }
+                                                     std::size_t b_panel, std::size_t) {
+      half<0>(a, a_pitch, b, b_panel);
+      half<1>(a, a_pitch, b, b_panel);
     }
     template <int kHalf>
     inline __attribute__((always_inline)) void half(const std::int8_t* a, std::size_t a_pitch, const char* b,

@@ -9,6 +9,7 @@ namespace {
 struct Nibbles256 {
   using N = math::Narrow256;
   static constexpr int kRows = 6, kPanels = 1;
+  static constexpr std::size_t kChunk = 1;
 
   template <int MR, int NP>
   struct Sums {
@@ -18,13 +19,9 @@ struct Nibbles256 {
     void start(int i, int v, __m256i x) { sum[i][v] = x; }
     __m256i total(int i, int v) const { return sum[i][v]; }
     inline __attribute__((always_inline)) void lines(const std::int8_t* a, std::size_t a_pitch, const char* b,
-                                                     std::size_t, std::size_t count) {
-      for (; count != 0; --count) {
-        half<0>(a, a_pitch, b);
-        half<1>(a, a_pitch, b);
-        a += kNibbleKGroup;
-        b += kLineBytes;
-      }
+                                                     std::size_t, std::size_t) {
+      half<0>(a, a_pitch, b);
+      half<1>(a, a_pitch, b);
     }
     template <int kHalf>
     static __m256i codes(const char* b) {
