@@ -84,6 +84,8 @@ struct F32Block {
     for (std::size_t left = g.k; left != 0;) {
       const std::size_t now = left < span ? left : span;
       left -= now;
+      if (W::kScaled && walk.every != 0)
+        prefetch_groups<NP>(g, static_cast<std::size_t>(scales.scale - g.groups.scale));
       walk.run(now / W::kGroup, [&]() __attribute__((always_inline)) {
         line<W::kGroup>(g, a, b, scales, acc, W::kGroup);
         a += W::kGroup;

@@ -36,6 +36,7 @@ struct NibbleBlock {
       left -= now;
       typename D::template Sums<MR, NP> sums;
       start(g, group, at, sums);
+      if (walk.every != 0) prefetch_groups<NP>(g, at);
       const std::size_t lines = now / kNibbleKGroup;
       const auto take = [&](std::size_t count) __attribute__((always_inline)) {
         sums.lines(a, g.a_pitch, b, g.b_panel, count);

@@ -64,9 +64,15 @@ struct U4Weights : F32Activations {
   static inline __attribute__((always_inline)) auto load(const char* line, std::size_t h, const Scales& s) {
     using V = typename N::V;
     const auto shifted = N::template shift_right<q % 4 * 8 + q / 4 * 4>(lanes_of<N>(line, h));
-    const auto x = V::to_float(V::andi(shifted, V::set1i(15)));
-    const auto zero = kZero ? V::load(s.zero + h * V::kLanes) : V::set1(s.center);
-    return V::mul(V::sub(x, zero), V::load(s.scale + h * V::kLanes));
+    const auto scale = V::load(s.scale + h * V::kLanes);
+    if constexpr (V::kLanes == 16) {  // a permutation of 16 floats reads four bits of its index
+      if constexpr (kZero) return V::mul(V::sub(N::pick(N::iota(), shifted), V::load(s.zero)), scale);
+      return V::mul(N::pick(V::sub(N::iota(), V::set1(s.center)), shifted), scale);
+    } else {
+      const auto x = V::to_float(V::andi(shifted, V::set1i(15)));
+      const auto zero = kZero ? V::load(s.zero + h * V::kLanes) : V::set1(s.center);
+      return V::mul(V::sub(x, zero), scale);
+    }
   }
 };
 

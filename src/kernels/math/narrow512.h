@@ -27,6 +27,10 @@ struct Narrow512 {
     return _mm512_srai_epi32(x, kBits);
   }
 
+  // table[index % 16], lane by lane.
+  static F pick(F table, I index) { return _mm512_permutexvar_ps(index, table); }
+  static F iota() { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+
   static __m256i halves(const void* p, std::size_t n) { return _mm256_maskz_loadu_epi16(V::first(n), p); }
   static __m128i bytes(const void* p, std::size_t n) { return _mm_maskz_loadu_epi8(V::first(n), p); }
   static F widen_n(const Float16* p, std::size_t n) { return _mm512_cvtph_ps(halves(p, n)); }
