@@ -3,12 +3,11 @@
 //   D::N                           the narrow policy of the epilogue
 //   D::kRows, D::kPanels           the block
 //   D::kChunk                      lines per step
-//   D::Sums<MR, NP>                i32 sums of one group in registers; V::I per vector of the block:
-//     start(i, v, x)               the sum of row i and vector v begins with x
+//   D::Sums<MR, NP>                i32 sums of one group in registers: zero(), store(block),
 //     lines(a, a_pitch, b, b_panel, count)   adds `count` <= kChunk lines of 8 k
-//     total(i, v)                  the sum
-// The f32 accumulators lie in an L1 scratch, from which the epilogue reads them: two accesses a vector and group, and
-// all registers are left to the sums. A tail of k % 8 is gathered into a zero-filled copy of A; B's padding is zero.
+// A group's sums and the f32 accumulators meet in an L1 scratch, from which the epilogue reads as well: four accesses a
+// vector and group, and all registers are left to the sums. A tail of k % 8 is gathered into a zero-filled copy of A;
+// B's padding is zero.
 #pragma once
 
 #include "kernels/gemm/dot_body.h"
@@ -26,6 +25,7 @@ struct NibbleBlock {
 
   static void run(const Args& g) {
     alignas(64) float block[MR * kWidth];
+    alignas(64) std::int32_t of_group[MR * kWidth];
     load_block<N, MR, NP>(g, block);
     const auto* a = static_cast<const std::int8_t*>(g.a);
     const char* b = static_cast<const char*>(g.b);
@@ -35,7 +35,7 @@ struct NibbleBlock {
       const std::size_t now = left < g.groups.group ? left : g.groups.group;
       left -= now;
       typename D::template Sums<MR, NP> sums;
-      start(g, group, at, sums);
+      sums.zero();
       if (walk.every != 0) prefetch_groups<NP>(g, at);
       const std::size_t lines = now / kNibbleKGroup;
       const auto take = [&](std::size_t count) __attribute__((always_inline)) {
@@ -52,7 +52,8 @@ struct NibbleBlock {
         }
         sums.lines(rest, kNibbleKGroup, b, g.b_panel, 1);
       }
-      add(g, at, sums, block);
+      sums.store(of_group);
+      add(g, group, at, of_group, block);
     }
     leave_block<N, MR, NP>(g, block);
   }
@@ -62,42 +63,21 @@ struct NibbleBlock {
            static_cast<std::size_t>(v % kPerPanel) * V::kLanes;
   }
 
-  // Sums begin with -zero * (A's sum over the group).
-  template <class Sums>
-  static inline __attribute__((always_inline)) void start(const Args& g, std::size_t group, std::size_t at,
-                                                          Sums& sums) {
-    const std::int32_t* row_sums = g.groups.row_sums + group;
-    if (g.groups.zero == nullptr) {
-      const auto center = static_cast<std::uint32_t>(static_cast<std::int32_t>(g.groups.center));
-#pragma GCC unroll 8
-      for (int i = 0; i < MR; ++i) {
-        const auto sum = static_cast<std::uint32_t>(row_sums[static_cast<std::size_t>(i) * g.groups.row_sums_pitch]);
-        const auto x = V::set1i(static_cast<std::int32_t>(0u - center * sum));
-#pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) sums.start(i, v, x);
-      }
-      return;
-    }
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      const auto minus = V::subi(V::set1i(0), V::to_int(V::load(entry(g.groups.zero, g, at, v))));
-#pragma GCC unroll 8
-      for (int i = 0; i < MR; ++i) {
-        const auto sum = V::set1i(row_sums[static_cast<std::size_t>(i) * g.groups.row_sums_pitch]);
-        sums.start(i, v, V::muli(minus, sum));
-      }
-    }
-  }
-
-  template <class Sums>
-  static inline __attribute__((always_inline)) void add(const Args& g, std::size_t at, const Sums& sums, float* block) {
+  // block += scale * float(sums - zero * (A's sum over the group)). Not inlined: the loops over lines keep the
+  // registers.
+  static __attribute__((noinline)) void add(const Args& g, std::size_t group, std::size_t at, const std::int32_t* sums,
+                                            float* block) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const auto scale = V::load(entry(g.groups.scale, g, at, v));
+      const auto zero = g.groups.zero != nullptr ? V::to_int(V::load(entry(g.groups.zero, g, at, v)))
+                                                 : V::set1i(static_cast<std::int32_t>(g.groups.center));
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
-        float* to = block + static_cast<std::size_t>(i) * kWidth + static_cast<std::size_t>(v) * V::kLanes;
-        V::store(to, V::fma(scale, V::to_float(sums.total(i, v)), V::load(to)));
+        const auto row = V::set1i(g.groups.row_sums[static_cast<std::size_t>(i) * g.groups.row_sums_pitch + group]);
+        const std::size_t to = static_cast<std::size_t>(i) * kWidth + static_cast<std::size_t>(v) * V::kLanes;
+        const auto term = V::to_float(V::subi(V::load(sums + to), V::muli(zero, row)));
+        V::store(block + to, V::fma(scale, term, V::load(block + to)));
       }
     }
   }

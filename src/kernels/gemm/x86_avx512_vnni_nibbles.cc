@@ -17,13 +17,25 @@ struct Nibbles512 {
     static constexpr int kApart = MR <= 2 ? 2 : 1;
     __m512i sum[kApart][MR][NP];
 
-    void start(int i, int v, __m512i x) {
-      sum[0][i][v] = x;
-      if constexpr (kApart == 2) sum[1][i][v] = _mm512_setzero_si512();
+    void zero() {
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int p = 0; p < NP; ++p) {
+          sum[0][i][p] = _mm512_setzero_si512();
+          if constexpr (kApart == 2) sum[1][i][p] = _mm512_setzero_si512();
+        }
+      }
     }
-    __m512i total(int i, int v) const {
-      if constexpr (kApart == 2) return _mm512_add_epi32(sum[0][i][v], sum[1][i][v]);
-      return sum[0][i][v];
+    void store(std::int32_t* block) const {
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int p = 0; p < NP; ++p) {
+          const __m512i total = kApart == 2 ? _mm512_add_epi32(sum[0][i][p], sum[kApart - 1][i][p]) : sum[0][i][p];
+          N::V::store(block + (i * NP + p) * 16, total);
+        }
+      }
     }
     inline __attribute__((always_inline)) void lines(const std::int8_t* a, std::size_t a_pitch, const char* b,
                                                      std::size_t b_panel, std::size_t) {

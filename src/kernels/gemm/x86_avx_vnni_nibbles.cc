@@ -16,8 +16,17 @@ struct Nibbles256 {
     static_assert(NP == 1);
     __m256i sum[MR][2];
 
-    void start(int i, int v, __m256i x) { sum[i][v] = x; }
-    __m256i total(int i, int v) const { return sum[i][v]; }
+    void zero() {
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+    }
+    void store(std::int32_t* block) const {
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+        N::V::store(block + i * 16, sum[i][0]);
+        N::V::store(block + i * 16 + 8, sum[i][1]);
+      }
+    }
     inline __attribute__((always_inline)) void lines(const std::int8_t* a, std::size_t a_pitch, const char* b,
                                                      std::size_t, std::size_t) {
       half<0>(a, a_pitch, b);
