@@ -22,8 +22,10 @@ namespace intaglio::kernels::gemm {
 //   the next strip                    80 83 81 80 80 76                        81 82 83 82 82 85
 //   1 KiB ahead, then the next strip  92 87 81 69 68 65                        96 99 95 90 88 87
 //   2 KiB ahead, then the next strip  98 90 85 75 82 82                        98 89 89 80 85 88
-// In 4 KiB pages the same order, at 20 to 28 GB/s where the probe's one stream reads 16 to 22. Prefetching into L1 or
-// past the caches, walking panel by panel and blocks of 7, 8 or 12 rows were all slower in one of the cases.
+// Several blocks (M = 8 as 4 + 4): the next strip 79 % at K = 768; as 6 + 2 58 %; the first block 2 KiB ahead in its
+// own strip and the second the next strip 69 %. In 4 KiB pages the same order, at 20 to 28 GB/s where the probe's one
+// stream reads 16 to 22. Prefetching into L1 or past the caches, walking panel by panel and blocks of 7, 8 or 12 rows
+// were all slower in one of the cases.
 inline void set_prefetch(Args& args, Layout layout, const void* next, std::size_t block, std::size_t blocks) {
   const LayoutFacts facts = facts_of(layout);
   const std::size_t lines = k_bytes(layout, args.k) / facts.bytes;  // of each panel
@@ -35,8 +37,11 @@ inline void set_prefetch(Args& args, Layout layout, const void* next, std::size_
     args.prefetch_every = next == nullptr ? 0 : blocks;
     return;
   }
+  // s8w4 multiplies twice a line: from three rows on memory and arithmetic take equally long, and 2 KiB win (20.5
+  // against 17.8 GB/s at M = 4, K = 4096).
   constexpr std::size_t kLongPanel = 32768, kNear = 1024, kFar = 2048;  // bytes
-  const std::size_t ahead = std::min((args.b_panel < kLongPanel ? kFar : kNear) / facts.bytes, lines);
+  const bool is_near = args.b_panel >= kLongPanel && !(layout == Layout::panels16x8_u4 && args.m > 2);
+  const std::size_t ahead = std::min((is_near ? kNear : kFar) / facts.bytes, lines);
   args.prefetch = static_cast<const char*>(args.b) + ahead * facts.bytes;
   args.prefetch_then = next;
   args.prefetch_lines = lines - ahead;
