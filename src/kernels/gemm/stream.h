@@ -30,8 +30,8 @@ inline void set_prefetch(Args& args, Layout layout, const void* next, std::size_
   const LayoutFacts facts = facts_of(layout);
   const std::size_t lines = k_bytes(layout, args.k) / facts.bytes;  // of each panel
   if (blocks > 1) {
-    args.prefetch =
-        next == nullptr ? nullptr : static_cast<const char*>(next) + (lines / blocks + 1) * block * facts.bytes;
+    const std::size_t part = (lines + blocks - 1) / blocks * facts.bytes;
+    args.prefetch = next == nullptr ? nullptr : static_cast<const char*>(next) + block * part;
     args.prefetch_then = nullptr;
     args.prefetch_lines = 0;
     args.prefetch_every = next == nullptr ? 0 : blocks;
