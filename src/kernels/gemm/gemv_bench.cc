@@ -25,7 +25,8 @@ namespace {
 
 constexpr std::size_t kWeightBytes = std::size_t{512} << 20;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kStrip = 64;  // columns of one pass
+constexpr std::size_t kStrip = 64;         // columns of one pass
+constexpr std::size_t kOutColumns = 4096;  // of an output; the weights are many matrices, and outputs stay in caches
 constexpr std::size_t kGroup = 128;
 constexpr std::size_t kRangeBytes = std::size_t{64} << 10;  // of a panel: a strip's range is a quarter of an L2
 constexpr int kRounds = 9;
@@ -112,7 +113,7 @@ struct Problem {
         scale(facts.grouped ? group_elements(depth, n, kGroup) : 0),
         row_sums(m * groups),
         partial(m * kStrip),
-        out(m * n) {
+        out(m * kOutColumns) {
     fill(activation_type(row.types), a.data(), a.size());
     for (float& x : scale) x = random_float(0.01f, 0.2f);
     for (std::size_t i = 0; row.types == Types::s8w4 && i < m; ++i) {
@@ -141,8 +142,8 @@ struct Problem {
                    groups};
     args.partial = partial.data() + i * kStrip;
     args.partial_pitch = kStrip;
-    args.out = out.data() + i * n + j;
-    args.out_pitch = n;
+    args.out = out.data() + i * kOutColumns + j % kOutColumns;
+    args.out_pitch = kOutColumns;
     args.epilogue = &epilogue;
     args.row = i;
     args.column = j;
@@ -204,7 +205,8 @@ bool is_right(const Problem& p) {
         offset +=
             static_cast<std::uint32_t>(p.row.a_offset * static_cast<std::int8_t>(p.b[at / 4 * 64 + j * 4 + at % 4]));
       }
-      const std::int32_t expected = p.out[i * p.n + j] + static_cast<std::int32_t>(offset), value = got[i * p.n + j];
+      const std::int32_t expected = p.out[i * kOutColumns + j] + static_cast<std::int32_t>(offset),
+                         value = got[i * kOutColumns + j];
       if (p.facts.integer && value != expected) return false;
       float x, y;
       std::memcpy(&x, &expected, sizeof(x));
