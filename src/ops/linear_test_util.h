@@ -39,7 +39,8 @@ struct TestTensor {
 // kernels' own tests say so with a reason).
 inline std::vector<Target> test_targets() {
   std::vector<Target> out;
-  for (const Isa isa : {Isa::scalar, Isa::sse42, Isa::avx2, Isa::avx512, Isa::avx512_vnni}) {
+  for (const Isa isa : {Isa::scalar, Isa::sse42, Isa::avx2, Isa::avx_vnni, Isa::avx512, Isa::avx512_vnni,
+                        Isa::avx512_bf16, Isa::avx512_fp16, Isa::amx}) {
     if (!contains(cpu::detect().isa, closure_of(isa))) continue;
     Target target;
     target.isa = closure_of(isa);
