@@ -1,0 +1,405 @@
+// AVX-VNNI and AVX512-FP16 against plain loops, and the registers that an instruction must leave alone.
+#include <gtest/gtest.h>
+#include <immintrin.h>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "tests/emulation/emulator.h"
+
+#define VNNI [[gnu::target("avxvnni,avx2")]]
+#define FP16 [[gnu::target("avx512fp16,avx512vl,avx512bw,avx512dq,f16c")]]
+
+namespace intaglio::emulation {
+namespace {
+
+class EmulatedVnni : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (runs("avx_vnni") == Runs::none) GTEST_SKIP() << "this machine has no avx_vnni and no avx2 to emulate it on";
+  }
+};
+class EmulatedFp16 : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (runs("avx512_fp16") == Runs::none) GTEST_SKIP() << "this machine has no avx512_fp16 and no avx512";
+  }
+};
+
+struct alignas(64) Block {
+  std::uint8_t bytes[64];
+};
+Block random_block(std::mt19937& random) {
+  Block block;
+  for (std::uint8_t& byte : block.bytes) {
+    byte = static_cast<std::uint8_t>(random() % 4 == 0 ? (random() % 2 == 0 ? 0x80 : 0xFF) : random() >> 5);
+  }
+  return block;
+}
+
+template <class T>
+std::int64_t element(const Block& block, int at) {
+  T value;
+  std::memcpy(&value, block.bytes + at * static_cast<int>(sizeof(T)), sizeof(T));
+  return value;
+}
+
+// The sums of all four instructions, in 64 bits before the last step.
+Block expected_dot(const Block& sums, const Block& a, const Block& b, bool words, bool saturate) {
+  Block out = sums;
+  for (int i = 0; i < 8; ++i) {
+    std::int64_t sum = element<std::int32_t>(sums, i);
+    for (int j = 0; j < (words ? 2 : 4); ++j) {
+      sum += words ? element<std::int16_t>(a, 2 * i + j) * element<std::int16_t>(b, 2 * i + j)
+                   : element<std::uint8_t>(a, 4 * i + j) * element<std::int8_t>(b, 4 * i + j);
+    }
+    if (saturate) sum = std::min<std::int64_t>(std::max<std::int64_t>(sum, INT32_MIN), INT32_MAX);
+    const auto bits = static_cast<std::uint32_t>(sum);
+    std::memcpy(out.bytes + 4 * i, &bits, 4);
+  }
+  return out;
+}
+
+VNNI __m256i dot(int which, __m256i sums, __m256i a, __m256i b) {
+  switch (which) {
+    case 0:
+      return _mm256_dpbusd_avx_epi32(sums, a, b);
+    case 1:
+      return _mm256_dpbusds_avx_epi32(sums, a, b);
+    case 2:
+      return _mm256_dpwssd_avx_epi32(sums, a, b);
+    default:
+      return _mm256_dpwssds_avx_epi32(sums, a, b);
+  }
+}
+
+VNNI void check_dots(unsigned seed) {
+  std::mt19937 random(seed);
+  for (int i = 0; i < 300; ++i) {
+    Block sums = random_block(random);
+    const Block a = random_block(random), b = random_block(random);
+    if (i % 3 == 0) std::memset(sums.bytes, i % 2 == 0 ? 0x7F : 0x80, 64);
+    const int which = i % 4;
+    const Block expected = expected_dot(sums, a, b, which >= 2, which % 2 == 1);
+    Block got;
+    const auto at = [](const Block& block) { return reinterpret_cast<const __m256i*>(block.bytes); };
+    const __m256i result = dot(which, _mm256_load_si256(at(sums)), _mm256_load_si256(at(a)), _mm256_load_si256(at(b)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(got.bytes), result);
+    ASSERT_EQ(std::memcmp(got.bytes, expected.bytes, 32), 0) << which;
+  }
+}
+
+TEST_F(EmulatedVnni, DotProducts) {
+  const std::uint64_t before = executed();
+  check_dots(1);
+  if (runs("avx_vnni") == Runs::emulated) {
+    EXPECT_GE(executed() - before, 300u);
+  }
+}
+
+TEST_F(EmulatedVnni, OnSeveralThreads) {
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t) threads.emplace_back(check_dots, t);
+  for (std::thread& thread : threads) thread.join();
+}
+
+Block static_operand;  // reached relative to the instruction
+
+TEST_F(EmulatedVnni, MemoryOperandsAndHighRegisters) {
+  std::mt19937 random(2);
+  const Block sums = random_block(random), a = random_block(random), b = random_block(random);
+  static_operand = b;
+  const Block expected = expected_dot(sums, a, b, false, false);
+  Block got;
+  asm volatile(
+      "vmovdqa %1, %%ymm12\n\tvmovdqa %2, %%ymm9\n\t%{vex%} vpdpbusd %3, %%ymm9, %%ymm12\n\tvmovdqa %%ymm12, %0"
+      : "=m"(got)
+      : "m"(sums), "m"(a), "m"(static_operand)
+      : "xmm12", "xmm9");
+  EXPECT_EQ(std::memcmp(got.bytes, expected.bytes, 32), 0);
+  asm volatile(
+      "mov %3, %%r13\n\tmov %4, %%r9\n\tvmovdqa %1, %%ymm0\n\tvmovdqa %2, %%ymm15\n\t"
+      "%{vex%} vpdpbusd 16(%%r13,%%r9,4), %%ymm15, %%ymm0\n\tvmovdqa %%ymm0, %0"
+      : "=m"(got)
+      : "m"(sums), "m"(a), "r"(b.bytes + 48), "r"(-16l), "m"(b)
+      : "xmm0", "xmm15", "r13", "r9");
+  EXPECT_EQ(std::memcmp(got.bytes, expected.bytes, 32), 0);
+  // 128 bits: the upper half of the register becomes zero.
+  asm volatile("vmovdqa %1, %%ymm3\n\tvmovdqa %2, %%ymm4\n\t%{vex%} vpdpbusd %3, %%xmm4, %%xmm3\n\tvmovdqa %%ymm3, %0"
+               : "=m"(got)
+               : "m"(sums), "m"(a), "m"(b)
+               : "xmm3", "xmm4");
+  EXPECT_EQ(std::memcmp(got.bytes, expected.bytes, 16), 0);
+  const std::uint8_t zeros[16] = {};
+  EXPECT_EQ(std::memcmp(got.bytes + 16, zeros, 16), 0);
+}
+
+// Fills all 32 vector registers, runs one instruction that writes register 5, and compares all of them.
+[[gnu::target("avx512f")]] void check_registers(bool widening, std::mt19937& random) {
+  Block before[32], after[32];
+  for (Block& block : before) block = random_block(random);
+#define EACH_REGISTER(X)                                                                                          \
+  X(0)                                                                                                            \
+  X(1)                                                                                                            \
+  X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) \
+      X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define LOAD(n)  "vmovdqa64 64*" #n "(%0), %%zmm" #n "\n\t"
+#define STORE(n) "vmovdqa64 %%zmm" #n ", 64*" #n "(%1)\n\t"
+#define REGISTERS                                                                                                      \
+  "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
+      "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",      \
+      "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+  if (widening) {
+    asm volatile(EACH_REGISTER(LOAD) "vcvtph2psx %%ymm30, %%zmm5\n\t" EACH_REGISTER(STORE)::"r"(before), "r"(after)
+                 : REGISTERS);
+  } else {
+    asm volatile(EACH_REGISTER(LOAD) "%{vex%} vpdpbusd %%ymm14, %%ymm7, %%ymm5\n\t" EACH_REGISTER(STORE)::"r"(before),
+                 "r"(after)
+                 : REGISTERS);
+  }
+#undef EACH_REGISTER
+#undef LOAD
+#undef STORE
+#undef REGISTERS
+  Block expected{};
+  if (!widening) {
+    const Block sums = expected_dot(before[5], before[7], before[14], false, false);
+    std::memcpy(expected.bytes, sums.bytes, 32);
+  }
+  for (int i = 0; i < 32; ++i) {
+    if (i == 5 && widening) continue;  // judged by the tests of values
+    EXPECT_EQ(std::memcmp(after[i].bytes, i == 5 ? expected.bytes : before[i].bytes, 64), 0) << "register " << i;
+  }
+}
+
+TEST_F(EmulatedVnni, OtherRegistersStay) {
+  if (runs("avx512") == Runs::none) GTEST_SKIP() << "the registers are compared by AVX-512 instructions";
+  std::mt19937 random(3);
+  check_registers(false, random);
+}
+
+TEST_F(EmulatedFp16, OtherRegistersStay) {
+  std::mt19937 random(4);
+  check_registers(true, random);
+}
+
+// The value of a half by definition; NaN for its NaNs.
+double value_of(std::uint16_t half) {
+  const int exponent = half >> 10 & 31, mantissa = half & 1023;
+  const double sign = (half & 0x8000) != 0 ? -1 : 1;
+  if (exponent == 31) return mantissa != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * INFINITY;
+  return sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
+}
+
+// The half nearest to an exact value, ties to even: by search among the ordered magnitudes, where infinity stands for
+// 2^16, the value that would follow the largest half.
+std::uint16_t nearest_half(__float128 exact) {
+  const bool negative = exact < 0;
+  const __float128 magnitude = negative ? -exact : exact;
+  int low = 0, high = 0x7C00;
+  const auto value = [](int h) { return h == 0x7C00 ? 65536.0 : value_of(static_cast<std::uint16_t>(h)); };
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    (magnitude < value(middle) ? high : low) = middle;
+  }
+  const __float128 below = magnitude - value(low), above = value(high) - magnitude;
+  const int chosen = below < above || (below == above && low % 2 == 0) ? low : high;
+  return static_cast<std::uint16_t>(chosen | (negative ? 0x8000 : 0));
+}
+
+FP16 void widen_sixteen(const std::uint16_t* from, float* to) {
+  _mm512_storeu_ps(to,
+                   _mm512_cvtxph_ps(_mm256_castsi256_ph(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))));
+}
+
+TEST_F(EmulatedFp16, WidensEveryHalf) {
+  for (int start = 0; start < 65536; start += 16) {
+    std::uint16_t from[16];
+    float got[16];
+    for (int i = 0; i < 16; ++i) from[i] = static_cast<std::uint16_t>(start + i);
+    widen_sixteen(from, got);
+    for (int i = 0; i < 16; ++i) {
+      const double expected = value_of(from[i]);
+      if (std::isnan(expected)) {
+        ASSERT_TRUE(std::isnan(got[i])) << from[i];
+      } else {
+        ASSERT_EQ(got[i], expected) << from[i];
+        ASSERT_EQ(std::signbit(got[i]), std::signbit(expected));
+      }
+    }
+  }
+}
+
+std::uint16_t static_half = 0x3C01;
+
+FP16 void check_widening_forms_of_the_operand() {
+  std::uint16_t from[64];
+  for (int i = 0; i < 64; ++i) from[i] = static_cast<std::uint16_t>(0x3C00 + 37 * i);
+  float got[16];
+  const auto expect = [&](int first, int step, int lanes, float rest) {
+    for (int i = 0; i < 16; ++i) {
+      const double expected = i < lanes ? value_of(from[first + step * i]) : rest;
+      EXPECT_EQ(got[i], expected) << i;
+    }
+  };
+  asm volatile("vcvtph2psx 64(%1), %%zmm17\n\tvmovups %%zmm17, %0" : "=m"(got) : "r"(from), "m"(from) : "xmm17");
+  expect(32, 1, 16, 0);
+  asm volatile("vcvtph2psx 6(%1)%{1to16%}, %%zmm31\n\tvmovups %%zmm31, %0"
+               : "=m"(got)
+               : "r"(from), "m"(from)
+               : "xmm31");
+  expect(3, 0, 16, 0);
+  asm volatile("vcvtph2psx 16(%1), %%ymm3\n\tvmovups %%zmm3, %0" : "=m"(got) : "r"(from), "m"(from) : "xmm3");
+  expect(8, 1, 8, 0);
+  asm volatile("vcvtph2psx 8(%1), %%xmm4\n\tvmovups %%zmm4, %0" : "=m"(got) : "r"(from), "m"(from) : "xmm4");
+  expect(4, 1, 4, 0);
+  asm volatile("vcvtph2psx %1%{1to16%}, %%zmm9\n\tvmovups %%zmm9, %0" : "=m"(got) : "m"(static_half) : "xmm9");
+  for (const float value : got) EXPECT_EQ(value, value_of(static_half));
+}
+TEST_F(EmulatedFp16, WideningFormsOfTheOperand) {
+  check_widening_forms_of_the_operand();
+}
+
+// A mask keeps or zeroes the other lanes, and keeps the instruction from touching their memory.
+FP16 void check_masks_merge_and_zero() {
+  std::mt19937 random(5);
+  for (int i = 0; i < 200; ++i) {
+    const auto mask = static_cast<__mmask16>(random());
+    std::uint16_t from[16];
+    for (std::uint16_t& half : from) half = static_cast<std::uint16_t>(random() % 0x7C00);
+    const __m512 old = _mm512_set1_ps(-7);
+    const __m256h halves = _mm256_castsi256_ph(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    float merged[16], zeroed[16];
+    _mm512_storeu_ps(merged, _mm512_mask_cvtxph_ps(old, mask, halves));
+    _mm512_storeu_ps(zeroed, _mm512_maskz_cvtxph_ps(mask, halves));
+    for (int lane = 0; lane < 16; ++lane) {
+      const bool active = (mask >> lane & 1) != 0;
+      ASSERT_EQ(merged[lane], active ? value_of(from[lane]) : -7);
+      ASSERT_EQ(zeroed[lane], active ? value_of(from[lane]) : 0);
+    }
+  }
+  float none[16];
+  asm volatile("kxorw %%k1, %%k1, %%k1\n\tvcvtph2psx (%1), %%zmm2%{%%k1%}%{z%}\n\tvmovups %%zmm2, %0"
+               : "=m"(none)
+               : "r"(8l)
+               : "xmm2", "k1");
+  for (const float value : none) EXPECT_EQ(value, 0);
+}
+TEST_F(EmulatedFp16, MasksMergeAndZero) {
+  check_masks_merge_and_zero();
+}
+
+FP16 void check_narrows_to_the_nearest() {
+  std::mt19937 random(6);
+  for (int i = 0; i < 2000; ++i) {
+    float from[16];
+    for (float& value : from) {  // from below the smallest half to above the largest, many ties
+      const double half = value_of(static_cast<std::uint16_t>(random() % 0x7C00));
+      const double next = half + std::ldexp(half, -11 - static_cast<int>(random() % 3));
+      value = static_cast<float>(random() % 2 == 0 ? half : random() % 2 == 0 ? next : std::ldexp(next, -12));
+      if (random() % 2 == 0) value = -value;
+    }
+    std::uint16_t got[16];
+    const __m256h halves = _mm512_cvtxps_ph(_mm512_loadu_ps(from));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(got), _mm256_castph_si256(halves));
+    for (int lane = 0; lane < 16; ++lane) {
+      const auto zero = static_cast<std::uint16_t>(std::signbit(from[lane]) ? 0x8000 : 0);
+      ASSERT_EQ(got[lane], nearest_half(from[lane]) | zero) << from[lane];
+    }
+  }
+}
+TEST_F(EmulatedFp16, NarrowsToTheNearest) {
+  check_narrows_to_the_nearest();
+}
+
+FP16 int first(__m256h halves) {
+  return _mm256_extract_epi16(_mm256_castph_si256(halves), 0) & 0xFFFF;
+}
+
+FP16 void check_narrowing_rounds_as_told() {
+  const __m512 above = _mm512_set1_ps(1.0001f), below = _mm512_set1_ps(-1.0001f);
+  EXPECT_EQ(first(_mm512_cvtx_roundps_ph(above, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)), 0x3C01);
+  EXPECT_EQ(first(_mm512_cvtx_roundps_ph(above, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)), 0x3C00);
+  EXPECT_EQ(first(_mm512_cvtx_roundps_ph(below, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)), 0xBC01);
+  EXPECT_EQ(first(_mm512_cvtx_roundps_ph(below, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)), 0xBC00);
+}
+TEST_F(EmulatedFp16, NarrowingRoundsAsTold) {
+  check_narrowing_rounds_as_told();
+}
+
+FP16 void check_arithmetic_is_rounded_once() {
+  std::mt19937 random(7);
+  const auto pick = [&]() -> std::uint16_t {
+    const auto half = static_cast<std::uint16_t>(random());
+    return (half & 0x7C00) == 0x7C00 ? static_cast<std::uint16_t>(half & 0x83FF) : half;  // no infinities and NaNs
+  };
+  for (int i = 0; i < 1000; ++i) {
+    std::uint16_t a[32], b[32], c[32], got[5][32];
+    for (int lane = 0; lane < 32; ++lane) a[lane] = pick(), b[lane] = pick(), c[lane] = pick();
+    const __m512h x = _mm512_loadu_ph(a), y = _mm512_loadu_ph(b), z = _mm512_loadu_ph(c);
+    _mm512_storeu_ph(got[0], _mm512_add_ph(x, y));
+    _mm512_storeu_ph(got[1], _mm512_mul_ph(x, y));
+    _mm512_storeu_ph(got[2], _mm512_fmadd_ph(x, y, z));
+    _mm512_storeu_ph(got[3], _mm512_fnmsub_ph(x, y, z));
+    _mm512_storeu_ph(got[4], _mm512_max_ph(x, y));
+    for (int lane = 0; lane < 32; ++lane) {
+      const __float128 p = value_of(a[lane]), q = value_of(b[lane]), r = value_of(c[lane]);
+      const __float128 exact[5] = {p + q, p * q, p * q + r, -(p * q) - r, p > q ? p : q};
+      for (int op = 0; op < 5; ++op) {
+        if (nearest_half(exact[op]) << 1 == 0 && static_cast<std::uint16_t>(got[op][lane] << 1) == 0)
+          continue;  // zeros
+        ASSERT_EQ(got[op][lane], nearest_half(exact[op])) << op << ": " << a[lane] << " " << b[lane] << " " << c[lane];
+      }
+    }
+  }
+}
+TEST_F(EmulatedFp16, ArithmeticIsRoundedOnce) {
+  check_arithmetic_is_rounded_once();
+}
+
+FP16 double first(__m512h halves) {
+  return value_of(static_cast<std::uint16_t>(_mm512_cvtsi512_si32(_mm512_castph_si512(halves))));
+}
+
+// The three orders of an FMA's operands: which one the compiler takes is its choice, here all are written out.
+FP16 void check_orders_of_fused_operands() {
+  const __m512h three = _mm512_set1_ph(3), five = _mm512_set1_ph(5), seven = _mm512_set1_ph(7);
+  __m512h d = three;
+  asm volatile("vfmadd132ph %2, %1, %0" : "+v"(d) : "v"(five), "v"(seven));
+  EXPECT_EQ(first(d), 3 * 7 + 5);
+  d = three;
+  asm volatile("vfmadd213ph %2, %1, %0" : "+v"(d) : "v"(five), "v"(seven));
+  EXPECT_EQ(first(d), 3 * 5 + 7);
+  d = three;
+  asm volatile("vfmsub231ph %2, %1, %0" : "+v"(d) : "v"(five), "v"(seven));
+  EXPECT_EQ(first(d), 5 * 7 - 3);
+  d = three;
+  asm volatile("vfnmadd231ph %2, %1, %0" : "+v"(d) : "v"(five), "v"(seven));
+  EXPECT_EQ(first(d), 3 - 5 * 7);
+}
+TEST_F(EmulatedFp16, OrdersOfFusedOperands) {
+  check_orders_of_fused_operands();
+}
+
+FP16 void check_moves_words() {
+  std::uint64_t out = ~std::uint64_t{0};
+  std::uint16_t in_memory = 0;
+  asm volatile("vmovw %k2, %%xmm18\n\tvmovw %%xmm18, %k0\n\tvmovw %%xmm18, %1"
+               : "=r"(out), "=m"(in_memory)
+               : "r"(0x12345678)
+               : "xmm18");
+  EXPECT_EQ(out, 0x5678u);
+  EXPECT_EQ(in_memory, 0x5678);
+}
+TEST_F(EmulatedFp16, MovesWords) {
+  check_moves_words();
+}
+
+}  // namespace
+}  // namespace intaglio::emulation
