@@ -244,7 +244,9 @@ TILES void check_tiles() {
 #define STORE(t) _tile_stored(t, after[t], 16);
   LOAD(0)
   LOAD(1)
-  LOAD(2) LOAD(3) LOAD(4) LOAD(5) LOAD(6)
+  LOAD(2)
+  LOAD(3)
+  LOAD(4) LOAD(5) LOAD(6)
       LOAD(7) asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(dest), "i"(left), "i"(right));
   STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7) memory_barrier();
 #undef LOAD
@@ -442,6 +444,16 @@ TEST_F(EmulatedAmxDeath, InaccessibleMemoryIsASegmentationFault) {
   configure(config);
   EXPECT_DEATH(asm volatile("tileloadd (%0,%1,1), %%tmm0" ::"r"(8l), "r"(64l)), "");
 }
+
+#ifdef __SANITIZE_ADDRESS__
+TEST_F(EmulatedAmxDeath, AddressSanitizerSeesTheMemoryOfTiles) {
+  const std::vector<std::uint8_t> bytes(1023);
+  Config config;
+  config.set(0, 16, 64);
+  configure(config);
+  EXPECT_DEATH(asm volatile("tileloadd (%0,%1,1), %%tmm0" ::"r"(bytes.data()), "r"(64l)), "heap-buffer-overflow");
+}
+#endif
 
 TEST_F(EmulatedAmxDeath, OtherIllegalInstructionsStayFatal) {
   EXPECT_EXIT(asm volatile("ud2"), testing::KilledBySignal(SIGILL), "not emulated: 0f 0b");

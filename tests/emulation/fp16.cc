@@ -1,5 +1,5 @@
-// AVX512-FP16, packed, with masks, broadcast and embedded rounding: VCVTPH2PSX, VCVTPS2PHX, VADDPH, VSUBPH, VMULPH,
-// VDIVPH, VMINPH, VMAXPH, VSQRTPH, VF[N]M{ADD,SUB}{132,213,231}PH; and VMOVW.
+// AVX512-FP16, packed and scalar, with masks, broadcast and embedded rounding: VCVTPH2PSX, VCVTPS2PHX, VCVTSH2SS,
+// VCVTSS2SH, V{ADD,SUB,MUL,DIV,MIN,MAX,SQRT}{PH,SH}, VF[N]M{ADD,SUB}{132,213,231}{PH,SH}; VMOVW, VMOVSH.
 // Half-precision denormals count whatever MXCSR says. Which of several NaNs goes on is not followed to the letter.
 #include <immintrin.h>
 
@@ -16,17 +16,21 @@ constexpr std::uint32_t kFlags = 0x3F, kMaskedNearest = 0x1F80, kInexact = 0x20,
 constexpr std::uint32_t kRoundingField = 0x6000, kDenormalsAreZeros = 0x40;
 constexpr int kRoundingShift = 13;
 
-// Shape of one packed operation: `lanes` results.
+// Shape of one operation: `lanes` results; a scalar one has a single lane, the rest of its 128 bits is the first
+// source's (vvvv).
 struct Shape {
+  bool scalar = false;
   int lanes = 0;
   std::uint32_t rounding = 0;  // MXCSR's rounding field in effect
   std::uint64_t active = 0;    // lanes under the write mask
 };
 
-bool shape_of(const Instruction& x, const Frame& frame, int element_bytes, Shape& shape) {
+bool shape_of(const Instruction& x, const Frame& frame, int element_bytes, bool scalar, Shape& shape) {
   const bool rounds = x.b && !x.is_memory;  // then the length field is the rounding mode and the length is 512 bits
-  if (!rounds && x.length_code > 2) return false;
-  shape.lanes = (rounds ? 64 : 16 << x.length_code) / element_bytes;
+  if (!rounds && !scalar && x.length_code > 2) return false;
+  if (scalar && x.b && x.is_memory) return false;
+  shape.scalar = scalar;
+  shape.lanes = scalar ? 1 : (rounds ? 64 : 16 << x.length_code) / element_bytes;
   shape.rounding =
       rounds ? static_cast<std::uint32_t>(x.length_code) << kRoundingShift : frame.mxcsr() & kRoundingField;
   shape.active = ~std::uint64_t{0} >> (64 - shape.lanes);
@@ -46,14 +50,16 @@ Vector source(const Instruction& x, const Frame& frame, const Shape& shape, int 
   return value;
 }
 
-// Writes the active lanes; the others are zeroed or kept, all beyond them becomes zero.
+// Writes the active lanes; the others are zeroed or kept, all beyond the operation's width becomes zero.
 void write(const Instruction& x, Frame& frame, const Shape& shape, int bytes, const Vector& result) {
   const Vector old = frame.vector(x.reg);
+  const Vector zeros{};
   Vector value{};
+  if (shape.scalar) std::memcpy(value.data(), frame.vector(x.vvvv).data(), 16);
   for (int i = 0; i < shape.lanes; ++i) {
     const bool active = (shape.active >> i & 1) != 0;
-    if (!active && x.zeroing) continue;
-    std::memcpy(&value[i * bytes], active ? &result[i * bytes] : &old[i * bytes], static_cast<std::size_t>(bytes));
+    const Vector& from = active ? result : x.zeroing ? zeros : old;
+    std::memcpy(&value[i * bytes], &from[i * bytes], static_cast<std::size_t>(bytes));
   }
   frame.set_vector(x.reg, value);
 }
@@ -71,9 +77,9 @@ std::uint16_t half_at(const Vector& v, int lane) {
   return _cvtss_sh(value, _MM_FROUND_CUR_DIRECTION);
 }
 
-[[gnu::target("f16c")]] bool widen_all(const Instruction& x, Frame& frame) {
+bool widen_all(const Instruction& x, Frame& frame, bool scalar) {
   Shape shape;
-  if (x.vvvv != 0 || !shape_of(x, frame, 4, shape)) return false;
+  if ((!scalar && x.vvvv != 0) || !shape_of(x, frame, 4, scalar, shape)) return false;
   const Vector from = source(x, frame, shape, 2);
   Vector result{};
   _mm_setcsr(kMaskedNearest);
@@ -87,9 +93,9 @@ std::uint16_t half_at(const Vector& v, int lane) {
   return true;
 }
 
-[[gnu::target("f16c")]] bool narrow_all(const Instruction& x, Frame& frame) {
+bool narrow_all(const Instruction& x, Frame& frame, bool scalar) {
   Shape shape;
-  if (x.vvvv != 0 || !shape_of(x, frame, 4, shape)) return false;
+  if ((!scalar && x.vvvv != 0) || !shape_of(x, frame, 4, scalar, shape)) return false;
   const Vector from = source(x, frame, shape, 4);
   Vector result{};
   _mm_setcsr(kMaskedNearest | shape.rounding | (frame.mxcsr() & kDenormalsAreZeros));
@@ -147,9 +153,9 @@ std::uint16_t fused(float a, float b, float c, std::uint32_t rounding) {
   return narrow(single);
 }
 
-bool arithmetic_all(const Instruction& x, Frame& frame) {
+bool arithmetic_all(const Instruction& x, Frame& frame, bool scalar) {
   Shape shape;
-  if ((x.opcode == 0x51 && x.vvvv != 0) || !shape_of(x, frame, 2, shape)) return false;
+  if ((x.opcode == 0x51 && !scalar && x.vvvv != 0) || !shape_of(x, frame, 2, scalar, shape)) return false;
   const Vector a = frame.vector(x.vvvv), b = source(x, frame, shape, 2);
   Vector result{};
   _mm_setcsr(kMaskedNearest | shape.rounding);
@@ -161,9 +167,9 @@ bool arithmetic_all(const Instruction& x, Frame& frame) {
   return true;
 }
 
-bool fused_all(const Instruction& x, Frame& frame) {
+bool fused_all(const Instruction& x, Frame& frame, bool scalar) {
   Shape shape;
-  if (!shape_of(x, frame, 2, shape)) return false;
+  if (!shape_of(x, frame, 2, scalar, shape)) return false;
   const Vector one = frame.vector(x.reg), two = frame.vector(x.vvvv), three = source(x, frame, shape, 2);
   const int order = x.opcode >> 4;                  // 9, A, B: 132, 213, 231
   const bool negate_product = (x.opcode & 4) != 0;  // 8 FMADD, A FMSUB, C FNMADD, E FNMSUB
@@ -204,24 +210,47 @@ bool move_word(const Instruction& x, Frame& frame) {
   return true;
 }
 
+// VMOVSH: one half from memory, or from a register into the rest of another; or to memory.
+bool move_half(const Instruction& x, Frame& frame) {
+  Shape shape;
+  if (!shape_of(x, frame, 2, true, shape) || (x.is_memory && x.vvvv != 0)) return false;
+  if (x.opcode == 0x10) {
+    shape.scalar = !x.is_memory;  // what comes from memory leaves zeros beside it
+    write(x, frame, shape, 2, source(x, frame, shape, 2));
+    return true;
+  }
+  if (!x.is_memory) return false;  // the other encoding of the register form: no assembler chooses it
+  if (shape.active != 0) store(frame.address(x, 2), frame.vector(x.reg).data(), 2);
+  return true;
+}
+
+bool is_arithmetic(std::uint8_t opcode) {
+  return opcode == 0x51 || opcode == 0x58 || opcode == 0x59 || (opcode >= 0x5C && opcode <= 0x5F);
+}
+
+// Map 6: the second halves of the rows 9, A and B; odd opcodes are scalar.
 bool is_fused(std::uint8_t opcode) {
-  return (opcode & 0x9) == 0x8 && opcode >= 0x98 && opcode <= 0xBE;  // even, second half of the rows 9, A, B
+  return opcode >= 0x98 && opcode <= 0xBF && (opcode & 8) != 0;
 }
 
 }  // namespace
 
 bool execute_fp16(const Instruction& x, Frame& frame) {
   if (!x.evex || x.map == 2 || !frame.has_vectors()) return false;
-  const bool moves = x.map == 5 && x.prefix == Prefix::x66 && (x.opcode == 0x6E || x.opcode == 0x7E);
-  if (moves) return move_word(x, frame);
+  if (x.map == 5 && x.prefix == Prefix::x66 && (x.opcode == 0x6E || x.opcode == 0x7E)) return move_word(x, frame);
   if (x.w) return false;
   if (x.map == 6) {
-    if (x.prefix != Prefix::x66) return false;
-    return x.opcode == 0x13 ? widen_all(x, frame) : is_fused(x.opcode) && fused_all(x, frame);
+    if (x.opcode == 0x13 && (x.prefix == Prefix::x66 || x.prefix == Prefix::none)) {
+      return widen_all(x, frame, x.prefix == Prefix::none);
+    }
+    return x.prefix == Prefix::x66 && is_fused(x.opcode) && fused_all(x, frame, (x.opcode & 1) != 0);
   }
-  if (x.prefix == Prefix::x66) return x.opcode == 0x1D && narrow_all(x, frame);
-  const bool known = x.opcode == 0x51 || x.opcode == 0x58 || x.opcode == 0x59 || (x.opcode >= 0x5C && x.opcode <= 0x5F);
-  return x.prefix == Prefix::none && known && arithmetic_all(x, frame);
+  if (x.opcode == 0x1D && (x.prefix == Prefix::x66 || x.prefix == Prefix::none)) {
+    return narrow_all(x, frame, x.prefix == Prefix::none);
+  }
+  if (x.prefix == Prefix::f3 && (x.opcode == 0x10 || x.opcode == 0x11)) return move_half(x, frame);
+  const bool scalar = x.prefix == Prefix::f3;
+  return (scalar || x.prefix == Prefix::none) && is_arithmetic(x.opcode) && arithmetic_all(x, frame, scalar);
 }
 
 }  // namespace intaglio::emulation

@@ -144,11 +144,13 @@ TEST_F(EmulatedVnni, MemoryOperandsAndHighRegisters) {
 [[gnu::target("avx512f")]] void check_registers(bool widening, std::mt19937& random) {
   Block before[32], after[32];
   for (Block& block : before) block = random_block(random);
-#define EACH_REGISTER(X)                                                                                          \
-  X(0)                                                                                                            \
-  X(1)                                                                                                            \
-  X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) \
-      X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define EACH_REGISTER(X)                                                                                            \
+  X(0)                                                                                                              \
+  X(1)                                                                                                              \
+  X(2)                                                                                                              \
+  X(3)                                                                                                              \
+  X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) \
+      X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
 #define LOAD(n)  "vmovdqa64 64*" #n "(%0), %%zmm" #n "\n\t"
 #define STORE(n) "vmovdqa64 %%zmm" #n ", 64*" #n "(%1)\n\t"
 #define REGISTERS                                                                                                      \
@@ -385,6 +387,75 @@ FP16 void check_orders_of_fused_operands() {
 }
 TEST_F(EmulatedFp16, OrdersOfFusedOperands) {
   check_orders_of_fused_operands();
+}
+
+// What the compiler makes of scalar halves: VMOVSH, VCVTSH2SS, VADDSH, VFMADD…SH, VCVTSS2SH and their like.
+FP16 [[gnu::noinline]] float scalar_steps(const std::uint16_t* a, const std::uint16_t* b, std::uint16_t* out) {
+  _Float16 x, y;
+  std::memcpy(&x, a, 2);
+  std::memcpy(&y, b, 2);
+  const _Float16 results[5] = {x + y, x * y, x - y, x / y, static_cast<_Float16>(static_cast<float>(x) * 0.3f)};
+  std::memcpy(out, results, sizeof(results));
+  return static_cast<float>(y);
+}
+
+TEST_F(EmulatedFp16, ScalarHalves) {
+  std::mt19937 random(8);
+  const auto pick = [&] { return static_cast<std::uint16_t>((random() & 0x8000) | (0x0400 + random() % 0x7400)); };
+  for (int i = 0; i < 1000; ++i) {
+    const std::uint16_t a = pick(), b = pick();
+    std::uint16_t got[5];
+    ASSERT_EQ(scalar_steps(&a, &b, got), value_of(b));
+    const __float128 p = value_of(a), q = value_of(b);
+    // The quotient's error in quadruple precision cannot move it across a half's tie, which needs 12 bits.
+    const __float128 exact[5] = {p + q, p * q, p - q, p / q, static_cast<float>(value_of(a)) * 0.3f};
+    for (int op = 0; op < 5; ++op) {
+      const auto zero = static_cast<std::uint16_t>(exact[op] == 0 ? got[op] & 0x8000 : 0);
+      ASSERT_EQ(got[op], nearest_half(exact[op]) | zero) << op << ": " << a << " " << b;
+    }
+  }
+}
+
+// The rest of the 128 bits is the first source's, beyond it zero; a mask keeps or zeroes the one lane.
+FP16 void check_scalars_keep_the_rest() {
+  Block rest, old;
+  for (int i = 0; i < 64; ++i) rest.bytes[i] = static_cast<std::uint8_t>(i + 1), old.bytes[i] = 0xCC;
+  std::uint16_t got[32], from[32];
+  std::memcpy(from, rest.bytes, 64);
+  const std::uint16_t one = 0x3C00, two = 0x4000, three = 0x4200;
+  from[0] = one;
+  for (int step = 0; step < 4; ++step) {
+    __m512i d = _mm512_loadu_si512(old.bytes);
+    const __m512i s = _mm512_loadu_si512(from), t = _mm512_set1_epi16(static_cast<short>(two));
+    switch (step) {
+      case 0:
+        asm volatile("vaddsh %x2, %x1, %x0" : "+v"(d) : "v"(s), "v"(t));
+        break;
+      case 1:
+        asm volatile("vmovsh %x2, %x1, %x0" : "+v"(d) : "v"(s), "v"(t));
+        break;
+      case 2:
+        asm volatile("kxorw %%k1, %%k1, %%k1\n\tvaddsh %x2, %x1, %x0%{%%k1%}" : "+v"(d) : "v"(s), "v"(t) : "k1");
+        break;
+      default:
+        asm volatile("kxorw %%k1, %%k1, %%k1\n\tvaddsh %x2, %x1, %x0%{%%k1%}%{z%}" : "+v"(d) : "v"(s), "v"(t) : "k1");
+        break;
+    }
+    _mm512_storeu_si512(got, d);
+    EXPECT_EQ(got[0], (std::array<int, 4>{three, two, 0xCCCC, 0})[step]) << step;
+    for (int i = 1; i < 32; ++i) EXPECT_EQ(got[i], i < 8 ? from[i] : 0) << step << " " << i;
+  }
+  __m512i d = _mm512_loadu_si512(old.bytes);
+  asm volatile("vmovsh %1, %x0" : "+v"(d) : "m"(static_half));
+  _mm512_storeu_si512(got, d);
+  EXPECT_EQ(got[0], static_half);
+  for (int i = 1; i < 32; ++i) EXPECT_EQ(got[i], 0);
+  std::uint16_t stored = 0;
+  asm volatile("vmovsh %x1, %0" : "=m"(stored) : "v"(d));
+  EXPECT_EQ(stored, static_half);
+}
+TEST_F(EmulatedFp16, ScalarsKeepTheRest) {
+  check_scalars_keep_the_rest();
 }
 
 FP16 void check_moves_words() {
