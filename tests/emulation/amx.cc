@@ -143,60 +143,71 @@ Product operands(const char* name, const Instruction& x) {
   return p;
 }
 
+constexpr int kMaxColumns = kMaxRowBytes / 4;
+
 // int8: four products to a sum, all modulo 2^32. The SDM names the first source A (ModRM.rm), the second B (vvvv).
+// AMX is emulated only where AVX2 and FMA are.
 template <class A, class B>
-void multiply_int8(const char* name, const Instruction& x) {
+[[gnu::target("avx2")]] void multiply_int8(const char* name, const Instruction& x) {
   const Product p = operands(name, x);
-  const int columns = p.dest->row_bytes / 4;
+  int b[kMaxRows][4][kMaxColumns];
+  for (int k = 0; k < p.b->rows; ++k) {
+    for (int j = 0; j < 4; ++j) {
+      for (int n = 0; n < kMaxColumns; ++n) b[k][j][n] = static_cast<B>(p.b->data[k][4 * n + j]);
+    }
+  }
   for (int m = 0; m < p.dest->rows; ++m) {
-    std::uint32_t sums[kMaxRowBytes / 4];
+    std::uint32_t sums[kMaxColumns];
     std::memcpy(sums, p.dest->data[m], sizeof(sums));
     for (int k = 0; k < p.b->rows; ++k) {
-      A a[4];
-      std::memcpy(a, &p.a->data[m][4 * k], 4);
-      B b[kMaxRowBytes];
-      std::memcpy(b, p.b->data[k], kMaxRowBytes);
-      for (int n = 0; n < columns; ++n) {
-        int sum = 0;
-        for (int j = 0; j < 4; ++j) sum += a[j] * b[4 * n + j];
-        sums[n] += static_cast<std::uint32_t>(sum);
+      for (int j = 0; j < 4; ++j) {
+        const int a = static_cast<A>(p.a->data[m][4 * k + j]);
+        for (int n = 0; n < kMaxColumns; ++n) sums[n] += static_cast<std::uint32_t>(a * b[k][j][n]);
       }
     }
     std::memcpy(p.dest->data[m], sums, static_cast<std::size_t>(p.dest->row_bytes));
   }
 }
 
+float widen_bf16(const std::uint8_t* at) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(at[0] | at[1] << 8) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
 // bf16, as the SDM has it: the even and the odd elements of the pairs are summed apart by FMAs over all of k, then both
-// sums are added, then that to the destination; rounding to nearest even, denormals are zeros on both sides.
-[[gnu::target("fma")]] void multiply_bf16(const Instruction& x) {
-  const Product p = operands("tdpbf16ps", x);
-  constexpr unsigned kNearestMaskedFlushing = 0x9FC0;
-  _mm_setcsr(kNearestMaskedFlushing);  // the thread goes on with its own MXCSR, from the frame
-  const int columns = p.dest->row_bytes / 4;
+// sums are added, then that to the destination; rounding to nearest even, denormals are zeros on both sides: the
+// caller's MXCSR says so. No analysis across calls, which could move arithmetic to before MXCSR is set.
+[[gnu::target("avx2,fma"), gnu::noipa]] void multiply_pairs(const Product& p) {
+  float b[kMaxRows][2][kMaxColumns];
+  for (int k = 0; k < p.b->rows; ++k) {
+    for (int j = 0; j < 2; ++j) {
+      for (int n = 0; n < kMaxColumns; ++n) b[k][j][n] = widen_bf16(&p.b->data[k][4 * n + 2 * j]);
+    }
+  }
   for (int m = 0; m < p.dest->rows; ++m) {
-    float even[kMaxRowBytes / 4] = {}, odd[kMaxRowBytes / 4] = {}, sums[kMaxRowBytes / 4];
-    const auto widen = [](const std::uint8_t* pair, int which) {
-      const std::uint32_t bits = static_cast<std::uint32_t>(pair[2 * which] | pair[2 * which + 1] << 8) << 16;
-      float value;
-      std::memcpy(&value, &bits, sizeof(value));
-      return value;
-    };
+    float parts[2][kMaxColumns] = {}, sums[kMaxColumns];
     for (int k = 0; k < p.b->rows; ++k) {
-      const std::uint8_t* a = &p.a->data[m][4 * k];
-      const float a_even = widen(a, 0), a_odd = widen(a, 1);
-      for (int n = 0; n < columns; ++n) {
-        const std::uint8_t* b = &p.b->data[k][4 * n];
-        even[n] = __builtin_fmaf(a_even, widen(b, 0), even[n]);
-        odd[n] = __builtin_fmaf(a_odd, widen(b, 1), odd[n]);
+      for (int j = 0; j < 2; ++j) {
+        const float a = widen_bf16(&p.a->data[m][4 * k + 2 * j]);
+        for (int n = 0; n < kMaxColumns; ++n) parts[j][n] = __builtin_fmaf(a, b[k][j][n], parts[j][n]);
       }
     }
     std::memcpy(sums, p.dest->data[m], sizeof(sums));
-    for (int n = 0; n < columns; ++n) {
-      const float both = even[n] + odd[n];
+    for (int n = 0; n < kMaxColumns; ++n) {
+      const float both = parts[0][n] + parts[1][n];
       sums[n] = sums[n] + both;
     }
     std::memcpy(p.dest->data[m], sums, static_cast<std::size_t>(p.dest->row_bytes));
   }
+}
+
+void multiply_bf16(const Instruction& x) {
+  const Product p = operands("tdpbf16ps", x);
+  constexpr unsigned kNearestMaskedFlushing = 0x9FC0;
+  _mm_setcsr(kNearestMaskedFlushing);  // the thread goes on with its own MXCSR, from the frame
+  multiply_pairs(p);
 }
 
 // Opcode 49: configuration, release, zero.

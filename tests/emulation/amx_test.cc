@@ -246,8 +246,8 @@ TILES void check_tiles() {
   LOAD(1)
   LOAD(2)
   LOAD(3)
-  LOAD(4) LOAD(5) LOAD(6)
-      LOAD(7) asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(dest), "i"(left), "i"(right));
+  LOAD(4)
+  LOAD(5) LOAD(6) LOAD(7) asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(dest), "i"(left), "i"(right));
   STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7) memory_barrier();
 #undef LOAD
 #undef STORE

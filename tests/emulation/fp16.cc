@@ -70,10 +70,11 @@ std::uint16_t half_at(const Vector& v, int lane) {
   return bits;
 }
 
-[[gnu::target("f16c"), gnu::noinline]] float widen(std::uint16_t half) {
+// No analysis across these calls: it could move arithmetic to before MXCSR is set, or after it is read.
+[[gnu::target("f16c"), gnu::noipa]] float widen(std::uint16_t half) {
   return _cvtsh_ss(half);
 }
-[[gnu::target("f16c"), gnu::noinline]] std::uint16_t narrow(float value) {
+[[gnu::target("f16c"), gnu::noipa]] std::uint16_t narrow(float value) {
   return _cvtss_sh(value, _MM_FROUND_CUR_DIRECTION);
 }
 

@@ -15,13 +15,20 @@ namespace {
 constinit std::atomic<std::uint64_t> count{0};
 struct sigaction previous = {};
 
-bool execute(Frame& frame) {
-  Instruction instruction;
-  if (!decode(reinterpret_cast<const std::uint8_t*>(frame.rip()), instruction)) return false;
-  const bool done =
-      execute_amx(instruction, frame) || execute_vnni(instruction, frame) || execute_fp16(instruction, frame);
-  if (done) frame.set_rip(frame.rip() + static_cast<std::uint64_t>(instruction.size));
-  return done;
+// The families that this CPU lacks. An instruction that it has and yet refused (tiles that do not fit, say) is a fault.
+constinit bool lacks_amx = false, lacks_vnni = false, lacks_fp16 = false;
+
+// Executes the instruction at RIP and those that follow it as long as they are emulated ones: a signal costs more than
+// most of them. Answers how many.
+std::uint64_t execute(Frame& frame) {
+  for (std::uint64_t done = 0;; ++done) {
+    Instruction x;
+    if (!decode(reinterpret_cast<const std::uint8_t*>(frame.rip()), x)) return done;
+    const bool known = (lacks_amx && execute_amx(x, frame)) || (lacks_vnni && execute_vnni(x, frame)) ||
+                       (lacks_fp16 && execute_fp16(x, frame));
+    if (!known) return done;
+    frame.set_rip(frame.rip() + static_cast<std::uint64_t>(x.size));
+  }
 }
 
 void print_bytes(std::uint64_t rip) {
@@ -44,8 +51,8 @@ void on_illegal_instruction(int signal, siginfo_t* info, void* context) {
     return;
   }
   Frame frame(*static_cast<ucontext_t*>(context));
-  if (execute(frame)) {
-    count.fetch_add(1, std::memory_order_relaxed);
+  if (const std::uint64_t done = execute(frame); done != 0) {
+    count.fetch_add(done, std::memory_order_relaxed);
   } else {
     // The instruction is met again on return, and then by whoever was in charge before.
     print_bytes(frame.rip());
@@ -59,7 +66,10 @@ void on_illegal_instruction(int signal, siginfo_t* info, void* context) {
 void install() {
   static std::once_flag once;
   std::call_once(once, [] {
-    if (!emulates("avx_vnni") && !emulates("avx512_fp16") && !emulates("amx")) return;
+    lacks_amx = emulates("amx");
+    lacks_vnni = emulates("avx_vnni");
+    lacks_fp16 = emulates("avx512_fp16");
+    if (!lacks_amx && !lacks_vnni && !lacks_fp16) return;
     learn_frame_layout();
     struct sigaction action = {};
     action.sa_sigaction = on_illegal_instruction;
