@@ -144,14 +144,15 @@ TEST_F(EmulatedVnni, MemoryOperandsAndHighRegisters) {
 [[gnu::target("avx512f")]] void check_registers(bool widening, std::mt19937& random) {
   Block before[32], after[32];
   for (Block& block : before) block = random_block(random);
-#define EACH_REGISTER(X)                                                                                             \
-  X(0)                                                                                                               \
-  X(1)                                                                                                               \
-  X(2)                                                                                                               \
-  X(3)                                                                                                               \
-  X(4)                                                                                                               \
-  X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) \
-      X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define EACH_REGISTER(X)                                                                                              \
+  X(0)                                                                                                                \
+  X(1)                                                                                                                \
+  X(2)                                                                                                                \
+  X(3)                                                                                                                \
+  X(4)                                                                                                                \
+  X(5)                                                                                                                \
+  X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) \
+      X(26) X(27) X(28) X(29) X(30) X(31)
 #define LOAD(n)  "vmovdqa64 64*" #n "(%0), %%zmm" #n "\n\t"
 #define STORE(n) "vmovdqa64 %%zmm" #n ", 64*" #n "(%1)\n\t"
 #define REGISTERS                                                                                                      \
@@ -364,6 +365,33 @@ FP16 void check_arithmetic_is_rounded_once() {
 }
 TEST_F(EmulatedFp16, ArithmeticIsRoundedOnce) {
   check_arithmetic_is_rounded_once();
+}
+
+// Sums that lie so near a tie, or so near a half, that what decides is far below the bits of a float or a double.
+FP16 void check_fused_sums_are_not_rounded_twice() {
+  const auto lane = [](const __m512h& halves) {
+    std::uint16_t bits;
+    std::memcpy(&bits, &halves, 2);
+    return bits;
+  };
+  const std::uint16_t smallest = 0x0001, negative = 0x8001;  // 2^-24
+  const __m512h a = _mm512_set1_ph(683), b = _mm512_set1_ph(3);
+  const __m512h up = _mm512_castsi512_ph(_mm512_set1_epi16(static_cast<short>(smallest)));
+  const __m512h down = _mm512_castsi512_ph(_mm512_set1_epi16(static_cast<short>(negative)));
+  // 2049 is the tie of 2048 and 2050.
+  EXPECT_EQ(lane(_mm512_fmadd_ph(a, b, up)), nearest_half(2050));
+  EXPECT_EQ(lane(_mm512_fmadd_ph(a, b, down)), nearest_half(2048));
+  EXPECT_EQ(lane(_mm512_fmadd_ph(a, b, _mm512_setzero_ph())), nearest_half(2048));
+  // 2^15 + 2^-48 and 2^15 - 2^-48.
+  const __m512h large = _mm512_set1_ph(32768);
+  constexpr int kUp = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC, kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  EXPECT_EQ(lane(_mm512_fmadd_round_ph(up, up, large, kUp)), 0x7801);
+  EXPECT_EQ(lane(_mm512_fmadd_round_ph(up, up, large, kDown)), 0x7800);
+  EXPECT_EQ(lane(_mm512_fmadd_round_ph(up, down, large, kUp)), 0x7800);
+  EXPECT_EQ(lane(_mm512_fmadd_round_ph(up, down, large, kDown)), 0x77FF);
+}
+TEST_F(EmulatedFp16, FusedSumsAreNotRoundedTwice) {
+  check_fused_sums_are_not_rounded_twice();
 }
 
 FP16 double first(__m512h halves) {
