@@ -22,6 +22,7 @@ class EmulatedVnni : public testing::Test {
     if (runs("avx_vnni") == Runs::none) GTEST_SKIP() << "this machine has no avx_vnni and no avx2 to emulate it on";
   }
 };
+
 template <class T>
 std::int64_t element(const Block& block, int at) {
   T value;
