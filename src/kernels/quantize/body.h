@@ -34,25 +34,24 @@ template <class W, class Source>
 void find_extremes(const void* source, std::size_t count, float* out) {
   using V = typename W::V;
   using F = typename V::F;
-  constexpr std::size_t kChains = 4, kLanes = V::kLanes;
+  constexpr std::size_t kLanes = V::kLanes;
   const auto* x = static_cast<const typename Source::T*>(source);
   const F zero = V::set1(0.0f);
-  F low[kChains] = {zero, zero, zero, zero}, high[kChains] = {zero, zero, zero, zero};
+  F low0 = zero, low1 = zero, low2 = zero, low3 = zero, high0 = zero, high1 = zero, high2 = zero, high3 = zero;
   std::size_t i = 0;
-  for (; i + kChains * kLanes <= count; i += kChains * kLanes) {
-    for (std::size_t c = 0; c < kChains; ++c) {
-      const F v = Source::load(x + i + c * kLanes);
-      low[c] = V::min(v, low[c]);
-      high[c] = V::max(v, high[c]);
-    }
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    const F v0 = Source::load(x + i), v1 = Source::load(x + i + kLanes);
+    const F v2 = Source::load(x + i + 2 * kLanes), v3 = Source::load(x + i + 3 * kLanes);
+    low0 = V::min(v0, low0), low1 = V::min(v1, low1), low2 = V::min(v2, low2), low3 = V::min(v3, low3);
+    high0 = V::max(v0, high0), high1 = V::max(v1, high1), high2 = V::max(v2, high2), high3 = V::max(v3, high3);
   }
   for (; i < count; i += kLanes) {
     const F v = count - i >= kLanes ? Source::load(x + i) : Source::load_n(x + i, count - i);
-    low[0] = V::min(v, low[0]);
-    high[0] = V::max(v, high[0]);
+    low0 = V::min(v, low0);
+    high0 = V::max(v, high0);
   }
-  const F least = V::min(V::min(low[0], low[1]), V::min(low[2], low[3]));
-  const F most = V::max(V::max(high[0], high[1]), V::max(high[2], high[3]));
+  const F least = V::min(V::min(low0, low1), V::min(low2, low3));
+  const F most = V::max(V::max(high0, high1), V::max(high2, high3));
   // Subtracting is exact, and keeps a zero +0.
   out[0] = 0.0f - V::largest(V::sub(zero, least));
   out[1] = V::largest(most);
