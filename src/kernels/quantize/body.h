@@ -1,6 +1,8 @@
 // Quantisation over a vector policy of math/ and the bytes of its lanes, W:
 //   W::V                           the policy
-//   W::whole(q, zero, nan)         round_to_even(q) + zero, `nan` where q is NaN; |q| < 2^31 - 2^9
+//   W::round(q)                    round_to_even(q), |q| < 2^31
+//   W::whole(q, zero, nan)         round(q) + zero, `nan` where q is NaN
+//   W::maxi(a, b), W::largesti(a)  of signed lanes
 //   W::store<S>(p, x), store_n     the lanes saturated to 8 bits (S: signed) as bytes
 //   W::store4<S>(p, a, b, c, d)    the same of four vectors
 //   W::load<S>(p), load_n          the inverse of store; load_n fills up with zeros
@@ -57,18 +59,43 @@ void find_extremes(const void* source, std::size_t count, float* out) {
   out[1] = V::largest(most);
 }
 
+// The bits of max |x|, which are ordered as the values are; more than those of infinity if there is a NaN.
+template <class W, class Source>
+std::int32_t find_absmax(const void* source, std::size_t count) {
+  using V = typename W::V;
+  using I = typename V::I;
+  constexpr std::size_t kLanes = V::kLanes;
+  const auto* x = static_cast<const typename Source::T*>(source);
+  const I magnitude = V::set1i(0x7FFFFFFF);
+  const auto bits = [&](typename V::F v) { return V::andi(V::as_int(v), magnitude); };
+  I most0 = V::set1i(0), most1 = most0, most2 = most0, most3 = most0;
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    most0 = W::maxi(most0, bits(Source::load(x + i)));
+    most1 = W::maxi(most1, bits(Source::load(x + i + kLanes)));
+    most2 = W::maxi(most2, bits(Source::load(x + i + 2 * kLanes)));
+    most3 = W::maxi(most3, bits(Source::load(x + i + 3 * kLanes)));
+  }
+  for (; i < count; i += kLanes)
+    most0 = W::maxi(most0, bits(count - i >= kLanes ? Source::load(x + i) : Source::load_n(x + i, count - i)));
+  return W::largesti(W::maxi(W::maxi(most0, most1), W::maxi(most2, most3)));
+}
+
 template <class W, class Source>
 void extremes(const Args& g) {
   find_extremes<W, Source>(g.source, g.count, static_cast<float*>(g.out));
 }
 
-template <class W, class Source, bool kSigned, class Divide>
+// kNan: quotients may be NaN.
+template <class W, class Source, bool kSigned, bool kNan, class Divide>
 void quantize_all(const void* source, std::uint8_t* y, std::size_t count, const Parameters& p, const Divide& divide) {
   using V = typename W::V;
   constexpr std::size_t kLanes = V::kLanes;
   const auto* x = static_cast<const typename Source::T*>(source);
   const auto zero = V::set1i(p.zero), nan = V::set1i(p.nan);
-  const auto apply = [&](typename V::F v) { return W::whole(divide(v), zero, nan); };
+  const auto apply = [&](typename V::F v) {
+    return kNan ? W::whole(divide(v), zero, nan) : V::addi(W::round(divide(v)), zero);
+  };
   std::size_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
     W::template store4<kSigned>(y + i, apply(Source::load(x + i)), apply(Source::load(x + i + kLanes)),
@@ -110,9 +137,9 @@ void quantize(const Args& g) {
   const Parameters p{g.scale, g.zero, 0};
   auto* y = static_cast<std::uint8_t*>(g.out);
   if (ByInverse<V, true>::serves(g.scale))
-    quantize_all<W, Source, kSigned>(g.source, y, g.count, p, ByInverse<V, true>(g.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, y, g.count, p, ByInverse<V, true>(g.scale));
   else
-    quantize_all<W, Source, kSigned>(g.source, y, g.count, p, ByDivision<V>(g.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, y, g.count, p, ByDivision<V>(g.scale));
 }
 
 template <class W, bool kSigned>
@@ -170,32 +197,38 @@ void sum_groups(const RowArgs& g) {
 }
 
 template <class W, class Source, bool kSigned>
-void row_as(const RowArgs& g, const Parameters& p) {
+void row_as(const RowArgs& g, const Parameters& p, bool no_nan) {
   using V = typename W::V;
   if (g.by_reciprocal && g.rule == Rule::symmetric)
-    quantize_all<W, Source, kSigned>(g.source, g.out, g.count, p, ByReciprocal<V>(p.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, ByReciprocal<V>(p.scale));
+  else if (ByInverse<V, false>::serves(p.scale) && no_nan)
+    quantize_all<W, Source, kSigned, false>(g.source, g.out, g.count, p, ByInverse<V, false>(p.scale));
   else if (ByInverse<V, false>::serves(p.scale))
-    quantize_all<W, Source, kSigned>(g.source, g.out, g.count, p, ByInverse<V, false>(p.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, ByInverse<V, false>(p.scale));
   else
-    quantize_all<W, Source, kSigned>(g.source, g.out, g.count, p, ByDivision<V>(p.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, ByDivision<V>(p.scale));
   if (g.sums != nullptr) sum_groups<W, kSigned>(g);
 }
 
 template <class W, class Source>
 void row(const RowArgs& g) {
-  float found[2];
-  const float* extremes = g.extremes;
-  if (extremes == nullptr) {
-    find_extremes<W, Source>(g.source, g.count, found);
-    extremes = found;
+  float found[2] = {0.0f, 0.0f};
+  const float* extremes = g.extremes != nullptr ? g.extremes : found;
+  bool no_nan = false;
+  if (g.extremes == nullptr && g.rule == Rule::symmetric) {
+    constexpr std::int32_t kInfinity = 0x7F800000;
+    const std::int32_t most = find_absmax<W, Source>(g.source, g.count);
+    __builtin_memcpy(&found[1], &most, 4);
+    no_nan = most <= kInfinity;
   }
+  if (g.extremes == nullptr && !no_nan) find_extremes<W, Source>(g.source, g.count, found);
   const Parameters p = parameters_of(g, extremes[0], extremes[1]);
   if (g.scale != nullptr) *g.scale = p.scale;
   if (g.zero != nullptr) *g.zero = p.zero;
   if (g.rule == Rule::symmetric && !g.plus128)
-    row_as<W, Source, true>(g, p);
+    row_as<W, Source, true>(g, p, no_nan);
   else
-    row_as<W, Source, false>(g, p);
+    row_as<W, Source, false>(g, p, no_nan);
 }
 
 // store_n, load_n and brain_n over whole lanes in memory, for levels without masks.

@@ -1,6 +1,8 @@
 // Ways to divide many x by one scale s, for quotients that are then rounded to integers. Included by ISA files only.
 //
-// ByInverse gives the same integers as the division, in three operations of one cycle each instead of one of ten:
+// ByInverse gives the same integers as the division, in three operations that the multipliers take one a cycle each:
+// rows of 768 f32 in L1 take 113 instead of 133 ns on Zen 4 (AVX-512, with the test for NaN, 2026-11), whose divider is
+// fast (4 cycles for 8 lanes; that of Intel takes 16 for 16).
 //
 //   r = RN(1 / s),  q = RN(x r),  e = RN(x - q s),  q' = RN(q + e r)
 //
@@ -44,13 +46,16 @@ struct ByDivision {
 // kHeld: t may be anything; else the caller knows that |t| < 1024.
 template <class V, bool kHeld>
 struct ByInverse {
-  typename V::F minus_scale, inverse;
-  explicit ByInverse(float s) : minus_scale(V::set1(-s)), inverse(V::set1(1.0f / s)) {}
+  typename V::F minus_scale, inverse, most, least;
+  explicit ByInverse(float s)
+      : minus_scale(V::set1(-s)),
+        inverse(V::set1(1.0f / s)),
+        most(V::set1(kFar * (s < 0.0f ? -s : s))),
+        least(V::set1(-kFar * (s < 0.0f ? -s : s))) {}
   typename V::F operator()(typename V::F x) const {
-    typename V::F q = V::mul(x, inverse);
-    if (kHeld) q = held<V>(q);  // then e r has the sign of q, and q' is no nearer
-    q = V::fma(V::fma(q, minus_scale, x), inverse, q);
-    return kHeld ? held<V>(q) : q;
+    if (kHeld) x = V::min(most, V::max(least, x));  // a NaN stays
+    const typename V::F q = V::mul(x, inverse);
+    return V::fma(V::fma(q, minus_scale, x), inverse, q);
   }
   static bool serves(float s) {
     const float size = s < 0.0f ? -s : s;

@@ -8,6 +8,13 @@ namespace {
 struct Bytes256 {
   using V = math::V256;
   using Sum = __m256i;
+  static __m256i round(__m256 q) { return _mm256_cvtps_epi32(q); }
+  static __m256i maxi(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+  static std::int32_t largesti(__m256i a) {
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+  }
   static __m256i whole(__m256 q, __m256i zero, __m256i nan) {
     const __m256i ordered = _mm256_castps_si256(_mm256_cmp_ps(q, q, _CMP_ORD_Q));
     return _mm256_blendv_epi8(nan, _mm256_add_epi32(_mm256_cvtps_epi32(q), zero), ordered);

@@ -8,6 +8,14 @@ namespace {
 struct Bytes512 {
   using V = math::V512;
   using Sum = __m256i;
+  static __m512i round(__m512 q) { return _mm512_cvtps_epi32(q); }
+  static __m512i maxi(__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }
+  static std::int32_t largesti(__m512i a) {
+    const __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+  }
   static __m512i whole(__m512 q, __m512i zero, __m512i nan) {
     return _mm512_mask_add_epi32(nan, _mm512_cmp_ps_mask(q, q, _CMP_ORD_Q), _mm512_cvtps_epi32(q), zero);
   }

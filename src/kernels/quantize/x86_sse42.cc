@@ -8,6 +8,12 @@ namespace {
 struct Bytes128 {
   using V = math::V128;
   using Sum = __m128i;
+  static __m128i round(__m128 q) { return _mm_cvtps_epi32(q); }
+  static __m128i maxi(__m128i a, __m128i b) { return _mm_max_epi32(a, b); }
+  static std::int32_t largesti(__m128i x) {
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+  }
   static __m128i whole(__m128 q, __m128i zero, __m128i nan) {
     const __m128i ordered = _mm_castps_si128(_mm_cmpord_ps(q, q));
     return _mm_blendv_epi8(nan, _mm_add_epi32(_mm_cvtps_epi32(q), zero), ordered);
