@@ -9,9 +9,8 @@
 // Let t = x / s, 0 <= t < 1024 (signs are symmetric), and look at the only places where an error could change the
 // rounded integer: t next to h = n + 1/2, where RN(t) may be h or a neighbour of h. u = ulp(h); a midpoint between two
 // neighbouring floats is never a quotient of two floats.
-//  * |x r - t| <= 2^-24 t < u m / 2, where m < 2 is the mantissa of t, and rounding to q adds u / 2. Near h < 1024, m
-//  is
-//    at most 2047/1024, so |q - t| < 1.4996 u. (Next to h = 1/2 m is 1 and the bound u, on either side.)
+//  * |x r - t| <= 2^-24 t < u m / 2, where m < 2 is the mantissa of t, and rounding to q adds u / 2. Near h < 1024
+//    m is at most 2047/1024, so |q - t| < 1.4996 u. (Next to h = 1/2 m is 1 and the bound u, on either side.)
 //  * e is exact if |e| <= s u, as in every division step: a multiple of u ulp(s) below 2^24 of them. Above that it is
 //    rounded by at most 2^-24 of itself, and then t is more than u from q.
 //  * The midpoints that matter are q +- u/2, since q +- 3u/2 is out of reach: e r (1 + 2^-23) < 1.4999 u too. If |e| is
