@@ -178,6 +178,17 @@ TEST(Norm, EmptyAndNan) {
   }
 }
 
+// max |y| of each of `rows` rows.
+std::vector<float> absmax_of(const TestTensor& y, std::size_t rows) {
+  std::vector<float> absmax(rows, 0.0f);
+  const std::size_t count = y.bytes.size() / size_of(y.type.dtype);
+  for (std::size_t i = 0; i < count; ++i) {
+    float& most = absmax[i / (count / rows)];
+    most = std::fmax(most, std::fabs(static_cast<float>(value_at(y, i))));
+  }
+  return absmax;
+}
+
 // What the fused op gives is what norm gives, followed by quantize on its rows.
 void check_quantized(const Problem& p, NormQuantize how, DType quantized, SymmetricRule rule) {
   Shape row_shape(p.shape.begin(), p.shape.begin() + p.d.axis);
@@ -203,11 +214,7 @@ void check_quantized(const Problem& p, NormQuantize how, DType quantized, Symmet
     const TestTensor as_rows{{p.d.dtype, {rows, n}}, (*plain)[0].bytes};
     const auto expected = run_op(**apart->prepare(quantize, {}, target), {as_rows}, flat);
     ASSERT_TRUE(expected) << expected.error().to_string();
-    std::vector<float> absmax(static_cast<std::size_t>(rows), 0.0f);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(rows * n); ++i) {
-      float& most = absmax[i / static_cast<std::size_t>(n)];
-      most = std::fmax(most, std::fabs(static_cast<float>(value_at((*plain)[0], i))));
-    }
+    const std::vector<float> absmax = absmax_of((*plain)[0], static_cast<std::size_t>(rows));
     for (const bool keep : {true, false}) {
       for (const bool with_absmax : {true, false}) {
         NormDescriptor d = p.d;
