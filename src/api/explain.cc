@@ -30,7 +30,7 @@ Explanation Model::explain(std::span<const v1::Shape> input_shapes) const {
   const auto bound = internal::unwrap(plan::bind(*impl_->plan, input_shapes, {.threads = impl_->pool->size()}));
   for (std::size_t i = 0; i < bound->steps.size(); ++i) {
     const ops::Binding& binding = *bound->steps[i].binding;
-    out.steps[i].blocking = binding.blocking;
+    out.steps[i].blocking = binding.blocking_text();
     out.steps[i].flops = binding.flops;
     out.steps[i].bytes = binding.bytes;
   }

@@ -48,7 +48,7 @@ struct Step {
   std::vector<ValueId> inputs, outputs;
   std::vector<DimId> params;
   std::shared_ptr<const ops::PreparedOp> prepared;
-  // Steps of one group have the same candidate and descriptor, so equal problems share one binding.
+  // Steps of one group bind equal problems alike and share one binding: see assign_bind_groups().
   std::uint32_t bind_group = 0;
 };
 
@@ -94,7 +94,8 @@ struct Plan {
 // in range and large enough, aliases acyclic. Errors: file.
 Status validate(const Plan& plan);
 
-// Numbers the groups of equal (candidate, descriptor) steps.
+// Numbers the groups of steps with equal candidate, descriptor, and layouts and sizes of packed constants: what bind()
+// may depend on beside its request (ops/prepared_op.h). Precondition: the blobs of every step exist.
 void assign_bind_groups(Plan& plan);
 
 }  // namespace intaglio::plan
