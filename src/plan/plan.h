@@ -77,6 +77,13 @@ struct Report {
   std::vector<Fallback> fallbacks;
 };
 
+// What became of the wish to have packed weights on huge pages. Not saved: it is of this process.
+struct HugeWeights {
+  bool wanted = false;
+  std::size_t bytes = 0;  // that were on huge pages when they had been moved
+  std::string refused;    // why not all; empty if they are
+};
+
 struct Plan {
   std::vector<Dim> dims;
   SymbolRanges symbols;
@@ -86,6 +93,7 @@ struct Plan {
   std::vector<Step> steps;  // in execution order
   std::vector<ops::Blob> blobs;
   Report report;
+  HugeWeights huge_weights;
 
   std::size_t weight_bytes() const;  // all blobs
 };
