@@ -123,7 +123,9 @@ TEST(HugePagesOption, SameBitsAndAReport) {
     const v1::Explanation told = model.explain();
     EXPECT_EQ(told.huge_page_bytes, model.facts().huge_page_bytes);
     EXPECT_LE(told.huge_page_bytes, told.packed_bytes);
-    if (const auto why = huge_pages_refused()) EXPECT_EQ(told.huge_pages_refused, *why);
+    if (const auto why = huge_pages_refused()) {
+      EXPECT_EQ(told.huge_pages_refused, *why);
+    }
     // All of them, or a reason: one or the other.
     const bool all = told.huge_page_bytes / kHugePage == told.packed_bytes / kHugePage;
     EXPECT_NE(all, !told.huge_pages_refused.empty()) << told.huge_page_bytes << told.huge_pages_refused;
