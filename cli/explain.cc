@@ -86,8 +86,9 @@ std::string steps_text(const Explained& told) {
 }
 
 std::string weights_text(const Explanation& e) {
-  std::string text = fmt::format("\nweights {}: {} packed ({}), {} of them now and {} since", megabytes(e.weight_bytes),
-                                 e.packed_weights, megabytes(e.packed_bytes), e.packs, e.packs_since);
+  std::string text =
+      fmt::format("\nweights {}: {} packed ({}); this process packed {}, and {} since", megabytes(e.weight_bytes),
+                  e.packed_weights, megabytes(e.packed_bytes), e.packs, e.packs_since);
   if (e.huge_page_bytes != 0) text += fmt::format(", {} on huge pages", megabytes(e.huge_page_bytes));
   if (!e.huge_pages_refused.empty()) text += "; huge pages: " + e.huge_pages_refused;
   return text;
