@@ -45,6 +45,7 @@ Outputs outputs_of(const NormDescriptor& d) {
 }
 
 struct NormBinding final : Binding {
+  std::string blocking_text() const override { return fmt::format("{} rows of {}", rows, n); }
   std::int64_t rows = 0;
   std::size_t n = 0;
   int residual = -1;
@@ -172,7 +173,6 @@ Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) 
     }
   }
   b->thread_scratch_bytes = b->rows == 0 || n == 0 ? 0 : scratch;
-  b->blocking = fmt::format("{} rows of {}", b->rows, b->n);
   b->flops = 8.0 * static_cast<double>(b->rows) * static_cast<double>(b->n);
   b->bytes = (d_.residual ? 3.0 : 2.0) * static_cast<double>(b->rows) * static_cast<double>(b->n) *
              static_cast<double>(size_of(d_.dtype));
