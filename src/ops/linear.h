@@ -47,6 +47,7 @@
 #include "kernels/gemm/gemm.h"
 #include "ops/candidate.h"
 #include "ops/descriptor.h"
+#include "ops/quantize.h"
 
 namespace intaglio::ops {
 
@@ -56,10 +57,10 @@ std::string_view name_of(Activation activation);  // "none", "relu", "gelu_erf",
 
 // How a float input of an integer product becomes 8-bit integers; the formulas are those of kernels/quantize.
 //   tensor_asymmetric   one scale and zero point for all of x, u8: ONNX DynamicQuantizeLinear
-//   tensor_symmetric    one scale, max|x| / 127, i8
+//   tensor_symmetric    one scale, max|x| / 127, i8; a `rule` other than the default as SymmetricRule says
 //   token_asymmetric    tensor_asymmetric on each row by itself
 //   token_symmetric     tensor_symmetric on each row by itself
-// An infinity makes its row (or all) NaN; a NaN counts as 0.
+// A NaN counts as 0; an infinity makes its row (or all of y) NaN or infinite.
 enum class Dynamic : std::uint8_t { none, tensor_asymmetric, tensor_symmetric, token_asymmetric, token_symmetric };
 inline constexpr int kDynamicCount = 5;
 std::string_view name_of(Dynamic dynamic);
@@ -71,6 +72,7 @@ struct LinearDescriptor final : Descriptor {
   std::int64_t weight_bits = 0;  // 4: weight is u8 and holds two codes per byte; 0: as the dtype says
   std::int64_t group = 0;        // of k, for codes; 0: all of K
   Dynamic dynamic = Dynamic::none;
+  SymmetricRule rule;  // of dynamic *_symmetric: ours, or that of an imported graph
   bool input_zero = false, weight_zero = false;
   bool input_scale = false, weight_scale = false;
   double alpha = 1.0;  // floats by floats only; instead of input_scale
@@ -89,6 +91,8 @@ struct LinearDescriptor final : Descriptor {
 
   bool integer_input() const { return input == DType::u8 || input == DType::i8; }
   bool codes() const { return weight_bits == 4 || weight == DType::i8 || weight == DType::u8; }
+  bool by_token() const { return dynamic == Dynamic::token_asymmetric || dynamic == Dynamic::token_symmetric; }
+  bool symmetric() const { return dynamic == Dynamic::tensor_symmetric || dynamic == Dynamic::token_symmetric; }
   bool weight_only() const { return !integer_input() && codes() && dynamic == Dynamic::none; }
   bool grouped() const { return weight_only() || weight_bits == 4; }  // scales are a table of groups
 

@@ -27,6 +27,7 @@ enum class LinearPhase : std::uint8_t { measure, prepare, multiply, join };
 struct LinearBinding final : Binding {
   std::size_t m = 0;
   GemmBlocking gemm;
+  std::string blocking_text() const override { return to_string(gemm); }
   LinearPhase phase[4] = {};
   bool scale_by_row = false;  // scales of x: one for each row, else one
   bool zero_by_row = false;   // zero points of x: the same

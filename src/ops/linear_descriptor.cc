@@ -56,6 +56,7 @@ void LinearDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("weight_bits", weight_bits);
   visitor.field("group", group);
   visitor.choice("dynamic", dynamic, kDynamicCount);
+  rule.fields(visitor);
   visitor.field("input_zero", input_zero);
   visitor.field("weight_zero", weight_zero);
   visitor.field("input_scale", input_scale);
@@ -100,7 +101,8 @@ Status bad(std::string message) {
 // What is multiplied with what.
 Status check_operands(const LinearDescriptor& d) {
   using intaglio::name_of;
-  if (d.weight_bits != 0 && d.weight_bits != 4) return bad(fmt::format("weight_bits {}: must be 0 or 4", d.weight_bits));
+  if (d.weight_bits != 0 && d.weight_bits != 4)
+    return bad(fmt::format("weight_bits {}: must be 0 or 4", d.weight_bits));
   if (d.weight_bits == 4 && (d.weight != DType::u8 || !d.weight_nk)) {
     return bad(fmt::format("4-bit codes come as u8 [N, K / 2], not as {}", name_of(d.weight)));
   }
@@ -113,10 +115,14 @@ Status check_operands(const LinearDescriptor& d) {
   } else if (!floating(d.input)) {
     return bad(fmt::format("input {}: must be f32, bf16, f16, u8 or i8", name_of(d.input)));
   } else if (!d.codes() && !(floating(d.weight) && (d.weight == d.input || d.input == DType::f32))) {
-    return bad(fmt::format("input {} with weight {}: a float weight is of the input's type, or narrower than an f32 input",
-                           name_of(d.input), name_of(d.weight)));
+    return bad(
+        fmt::format("input {} with weight {}: a float weight is of the input's type, or narrower than an f32 input",
+                    name_of(d.input), name_of(d.weight)));
   }
   if (d.dynamic != Dynamic::none && !d.codes()) return bad("a dynamic quantisation needs integer weights");
+  if (d.weight_bits == 4 && d.dynamic != Dynamic::none && !d.symmetric()) {
+    return bad(fmt::format("4-bit codes need a symmetric dynamic quantisation, not {}", name_of(d.dynamic)));
+  }
   if (d.weight_only() && d.weight == DType::u8 && d.weight_bits == 0) return bad("weight-only codes are i8 or 4-bit");
   if (d.group < 0 || d.group % 32 != 0) return bad(fmt::format("group {}: must be 0 or a multiple of 32", d.group));
   if (d.group != 0 && !d.grouped()) return bad("only weight-only and 4-bit weights have groups");
@@ -136,7 +142,9 @@ Status check_output(const LinearDescriptor& d) {
   const auto holds = [](DType type, std::int64_t zero) {
     return type == DType::u8 ? zero >= 0 && zero <= 255 : zero >= -128 && zero <= 127;
   };
-  const auto good_scale = [](double scale) { return std::isfinite(static_cast<float>(scale)) && static_cast<float>(scale) > 0; };
+  const auto good_scale = [](double scale) {
+    return std::isfinite(static_cast<float>(scale)) && static_cast<float>(scale) > 0;
+  };
   if (eight_bits(d.output) && !good_scale(d.output_scale))
     return bad(fmt::format("output_scale {}: must be a positive f32", d.output_scale));
   if (eight_bits(d.output) && !holds(d.output, d.output_zero))
@@ -147,7 +155,8 @@ Status check_output(const LinearDescriptor& d) {
     return bad(fmt::format("residual_scale {}: must be finite", d.residual_scale));
   if (d.residual && eight_bits(d.residual_type) && !holds(d.residual_type, d.residual_zero))
     return bad(fmt::format("residual_zero {} does not fit {}", d.residual_zero, name_of(d.residual_type)));
-  if (d.clamp && !(d.clamp_low <= d.clamp_high)) return bad(fmt::format("clamp to [{}, {}]", d.clamp_low, d.clamp_high));
+  if (d.clamp && !(d.clamp_low <= d.clamp_high))
+    return bad(fmt::format("clamp to [{}, {}]", d.clamp_low, d.clamp_high));
   return {};
 }
 
@@ -157,6 +166,7 @@ Status LinearDescriptor::validate() const {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
   if (k < 0 || n < 0 || k >= kMost || n >= kMost) return bad(fmt::format("k={} and n={} must be in 0..2^31-1", k, n));
   INTAGLIO_CHECK(check_operands(*this));
+  INTAGLIO_CHECK(rule.validate());
   if (!integer_input() && (input_zero || input_scale)) return bad("zero points and scales of x need an 8-bit input");
   if (!codes() && (weight_zero || weight_scale)) return bad("zero points and scales of weights need integer weights");
   if (codes() && !integer_input() && !weight_scale) return bad("codes need weight_scale");

@@ -62,11 +62,6 @@ class PreparedLinear final : public PreparedOp {
   void multiply(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept;
   void join_row_max(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept;
 
-  bool by_token() const { return d_.dynamic == Dynamic::token_asymmetric || d_.dynamic == Dynamic::token_symmetric; }
-  bool asymmetric() const {
-    return d_.dynamic == Dynamic::token_asymmetric || d_.dynamic == Dynamic::tensor_asymmetric;
-  }
-
   LinearDescriptor d_;
   Target target_;
   gemm::Types types_;
@@ -176,8 +171,8 @@ void PreparedLinear::reserve_scratch(LinearBinding& binding, std::size_t threads
   };
   const bool dynamic = d_.dynamic != Dynamic::none;
   binding.activations = reserve(binding.rewritten, m * k * gemm::facts_of(types_).a_bytes);
-  binding.slots = reserve(dynamic && !by_token(), threads * 64);
-  binding.row_scale = reserve(by_token(), m * sizeof(float));
+  binding.slots = reserve(dynamic && !d_.by_token(), threads * 64);
+  binding.row_scale = reserve(d_.by_token(), m * sizeof(float));
   binding.row_zero = reserve(binding.zero_by_row, m * sizeof(std::int32_t));
   binding.row_term = reserve(column_zero_ != nullptr, m * sizeof(std::int32_t));
   binding.row_sums =
@@ -197,18 +192,17 @@ Result<std::unique_ptr<const Binding>> PreparedLinear::bind(const BindRequest& r
     return index != kNoOperand && m != 1 && *element_count(request.inputs[index].shape) != 1;
   };
   binding->zero_by_row = by_row(at.zero) || d_.dynamic == Dynamic::token_asymmetric;
-  binding->scale_by_row = by_row(at.scale) || by_token();
+  binding->scale_by_row = by_row(at.scale) || d_.by_token();
   binding->rewritten = prologue_->rewrites();
   binding->phases = 0;
   const auto add = [&](bool needed, LinearPhase phase) {
     if (needed) binding->phase[binding->phases++] = phase;
   };
-  add(d_.dynamic != Dynamic::none && !by_token(), LinearPhase::measure);
+  add(d_.dynamic != Dynamic::none && !d_.by_token(), LinearPhase::measure);
   add(binding->rewritten || prologue_->sums_rows() || binding->zero_by_row, LinearPhase::prepare);
   add(true, LinearPhase::multiply);
   add(d_.row_max, LinearPhase::join);
   reserve_scratch(*binding, static_cast<std::size_t>(request.threads));
-  binding->blocking = to_string(binding->gemm);
   binding->flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   binding->bytes = static_cast<double>(m * k * size_of(d_.input) + m * n * size_of(d_.output)) +
                    static_cast<double>(gemm::packed_bytes(layout_of(d_), k, n));
@@ -221,7 +215,9 @@ PreparedOp::Facts PreparedLinear::facts() const {
     if (present) epilogue += (epilogue.empty() ? "" : ", ") + std::string(what);
   };
   add(d_.dynamic != Dynamic::none, fmt::format("dynamic {}", name_of(d_.dynamic)));
-  add(d_.input_zero || column_zero_ != nullptr || groups_.zero != nullptr || asymmetric(), "zero points");
+  add(d_.input_zero || column_zero_ != nullptr || groups_.zero != nullptr ||
+          (d_.dynamic != Dynamic::none && !d_.symmetric()),
+      "zero points");
   add(d_.input_scale || d_.weight_scale || d_.alpha != 1.0, "scale");
   add(d_.bias, "bias");
   add(d_.activation != Activation::none, name_of(d_.activation));
@@ -238,8 +234,7 @@ void PreparedLinear::add_zero_points(const LinearBinding& binding, const RunArgs
   const auto integers = [&](std::size_t offset) {
     return reinterpret_cast<const std::int32_t*>(args.shared_scratch + offset);
   };
-  const bool symmetric = d_.dynamic != Dynamic::none && !asymmetric();
-  if (symmetric || binding.gemm.kernel->a_offset != 0) e.column_start = starts_.as<std::int32_t>();
+  if (d_.symmetric() || binding.gemm.kernel->a_offset != 0) e.column_start = starts_.as<std::int32_t>();
   if (binding.zero_by_row) {
     e.row_zero = integers(binding.row_zero);
   } else if (d_.dynamic == Dynamic::tensor_asymmetric) {
@@ -258,7 +253,7 @@ void PreparedLinear::add_scales(const LinearBinding& binding, const RunArgs& arg
   e.scaled = d_.input_scale || weight_scale_ != nullptr || d_.alpha != 1.0 || dynamic;
   e.scale = static_cast<float>(d_.alpha);
   e.column_scale = weight_scale_;
-  if (by_token()) {
+  if (d_.by_token()) {
     e.row_scale = reinterpret_cast<const float*>(args.shared_scratch + binding.row_scale);
   } else if (dynamic) {
     e.scale = prologue_->of_tensor(binding, args, worker.count).scale;

@@ -4,21 +4,13 @@
 #include <cstring>
 
 #include "ops/float_rows.h"
-#include "ops/kernel_choice.h"
 #include "ops/linear_op.h"
 
 namespace intaglio::ops {
 namespace {
 
 namespace gemm = kernels::gemm;
-namespace table = kernels::quantize;
-
 constexpr std::size_t kSlot = 64;
-
-const table::KernelRow* choose(table::Group group, IsaSet isa) {
-  const IsaSet set{isa.bits | isa_bit(Isa::scalar)};
-  return best_row(table::kKernels, table::kKernelCount, set, [&](const auto& row) { return row.group == group; });
-}
 
 // Sum of `count` bytes after an xor with `mask` (0x80 in each byte turns s8 into u8, 128 higher), eight at a time.
 std::uint32_t sum_bytes(const std::uint8_t* from, std::size_t count, std::uint64_t mask) {
@@ -56,11 +48,15 @@ LinearPrologue::LinearPrologue(const LinearDescriptor& descriptor, gemm::Types t
     : d_(descriptor),
       types_(types),
       weight_zeros_(weight_zeros),
-      by_token_(d_.dynamic == Dynamic::token_asymmetric || d_.dynamic == Dynamic::token_symmetric),
-      symmetric_(d_.dynamic == Dynamic::token_symmetric || d_.dynamic == Dynamic::tensor_symmetric),
-      extremes_(choose(table::Group::extremes, isa)),
-      quantize_(choose(types == gemm::Types::s8w4 ? table::Group::quantize_s8 : table::Group::quantize_u8, isa)),
-      convert_(choose_elementwise(isa)) {}
+      quantize_from_(d_.input == DType::bf16 ? DType::bf16 : DType::f32),
+      convert_(choose_elementwise(isa)) {
+  using kernels::quantize::Group;
+  if (d_.dynamic == Dynamic::none) return;
+  extremes_ = choose_quantize(quantize_from_ == DType::bf16 ? Group::extremes_bf16 : Group::extremes, isa);
+  quantize_ = choose_quantize_row(quantize_from_, isa);
+  quantize_args_ = symmetric_args(d_.rule, types == gemm::Types::s8w4 ? DType::i8 : DType::u8);
+  if (!d_.symmetric()) quantize_args_.rule = kernels::quantize::Rule::asymmetric;
+}
 
 bool LinearPrologue::rewrites() const {
   if (d_.dynamic != Dynamic::none) return true;
@@ -68,57 +64,59 @@ bool LinearPrologue::rewrites() const {
 }
 
 std::size_t LinearPrologue::thread_scratch_bytes() const {
-  if (d_.dynamic == Dynamic::none || d_.input == DType::f32) return 0;
+  if (d_.dynamic == Dynamic::none || d_.input == quantize_from_) return 0;
   return gemm::round_up(static_cast<std::size_t>(d_.k) * sizeof(float), 64);
 }
 
-const float* LinearPrologue::float_row(const RunArgs& args, std::size_t i) const noexcept {
+// Row i of x in a type that the quantisation kernels read.
+const void* LinearPrologue::source_row(const RunArgs& args, std::size_t i) const noexcept {
   const auto k = static_cast<std::size_t>(d_.k);
   const auto* row = static_cast<const std::byte*>(args.inputs[0]) + i * k * size_of(d_.input);
-  if (d_.input == DType::f32) return reinterpret_cast<const float*>(row);
-  auto* wide = reinterpret_cast<float*>(args.thread_scratch);
-  convert_elements(convert_, d_.input, row, DType::f32, wide, k);
-  return wide;
+  if (d_.input == quantize_from_) return row;
+  convert_elements(convert_, d_.input, row, DType::f32, args.thread_scratch, k);
+  return args.thread_scratch;
 }
 
-LinearPrologue::Extremes LinearPrologue::extremes_of(const float* row) const noexcept {
-  float out[2];
-  extremes_->kernel({row, out, static_cast<std::size_t>(d_.k), 1.0f, 0});
-  return {out[0], out[1]};
+void LinearPrologue::Extremes::join(const float* other) {
+  low_high[0] = std::min(low_high[0], other[0]);
+  low_high[1] = std::max(low_high[1], other[1]);
 }
 
-LinearPrologue::Quantisation LinearPrologue::from(Extremes e) const noexcept {
-  if (symmetric_) {
-    const float most = std::max(-e.low, e.high);
-    return {most == 0.0f ? 1.0f : most / 127.0f, types_ == gemm::Types::s8w4 ? 0 : kSymmetricOffset};
-  }
-  const float scale = e.low == e.high ? 1.0f : (e.high - e.low) / 255.0f;
-  const float lowest = -e.low;
-  std::uint8_t zero = 0;
-  quantize_->kernel({&lowest, &zero, 1, scale, 0});
-  return {scale, zero};
+LinearPrologue::Extremes LinearPrologue::of_threads(const LinearBinding& binding, const RunArgs& args,
+                                                    int threads) const noexcept {
+  Extremes all;
+  for (int i = 0; i < threads; ++i)
+    all.join(at<const float>(args, binding.slots + static_cast<std::size_t>(i) * kSlot));
+  return all;
 }
 
 LinearPrologue::Quantisation LinearPrologue::of_tensor(const LinearBinding& binding, const RunArgs& args,
                                                        int threads) const noexcept {
-  Extremes all{0.0f, 0.0f};
-  for (int i = 0; i < threads; ++i) {
-    const float* slot = at<const float>(args, binding.slots + static_cast<std::size_t>(i) * kSlot);
-    all = {std::min(all.low, slot[0]), std::max(all.high, slot[1])};
-  }
-  return from(all);
+  const Extremes all = of_threads(binding, args, threads);
+  Quantisation out;
+  kernels::quantize::RowArgs row = quantize_args_;  // of no elements: scale and zero point only
+  row.extremes = all.low_high;
+  row.scale = &out.scale;
+  row.zero = &out.zero;
+  quantize_->kernel(row);
+  return out;
 }
 
 void LinearPrologue::measure(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
-  Extremes own{0.0f, 0.0f};
+  Extremes own;
   const Range rows = share_of(static_cast<std::int64_t>(binding.m), 1, worker);
   for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end); ++i) {
-    const Extremes row = extremes_of(float_row(args, i));
-    own = {std::min(own.low, row.low), std::max(own.high, row.high)};
+    float row[2];
+    kernels::quantize::Args of_row;
+    of_row.source = source_row(args, i);
+    of_row.out = row;
+    of_row.count = static_cast<std::size_t>(d_.k);
+    extremes_->kernel(of_row);
+    own.join(row);
   }
   float* slot = at<float>(args, binding.slots + static_cast<std::size_t>(worker.index) * kSlot);
-  slot[0] = own.low;
-  slot[1] = own.high;
+  slot[0] = own.low_high[0];
+  slot[1] = own.low_high[1];
 }
 
 std::int32_t LinearPrologue::given_zero(const RunArgs& args, std::size_t i) const noexcept {
@@ -128,47 +126,52 @@ std::int32_t LinearPrologue::given_zero(const RunArgs& args, std::size_t i) cons
   return static_cast<const std::uint8_t*>(zero)[i];
 }
 
-// What the weights' zero points need of row i.
-void LinearPrologue::sum_row(const LinearBinding& binding, const RunArgs& args, std::size_t i,
-                             std::int32_t zero) const noexcept {
+// Row i as 8-bit integers, with what the multiplication needs of it.
+void LinearPrologue::quantise(const LinearBinding& binding, const RunArgs& args, std::size_t i,
+                              const Extremes* tensor) const noexcept {
   const auto k = static_cast<std::size_t>(d_.k);
-  const auto* row = binding.rewritten ? args.shared_scratch + binding.activations + i * k
-                                      : static_cast<const std::byte*>(args.inputs[0]) + i * k;
+  kernels::quantize::RowArgs row = quantize_args_;
+  float scale = 1.0f;
+  std::int32_t zero = 0, sum = 0;
+  row.source = source_row(args, i);
+  row.out = at<std::uint8_t>(args, binding.activations) + i * k;
+  row.count = k;
+  row.extremes = tensor != nullptr ? tensor->low_high : nullptr;
+  row.scale = d_.by_token() ? at<float>(args, binding.row_scale) + i : &scale;
+  row.zero = &zero;
   if (types_ == gemm::Types::s8w4) {
-    const std::size_t group = group_of(d_), groups = gemm::group_count(k, group);
-    auto* sums = at<std::int32_t>(args, binding.row_sums) + i * groups;
-    for (std::size_t g = 0; g < groups; ++g) {
-      const std::size_t begin = g * group;
-      sums[g] = static_cast<std::int32_t>(sum_of(row + begin, std::min(group, k - begin), true));
-    }
-    return;
+    row.sum_group = group_of(d_);
+    row.sums = at<std::int32_t>(args, binding.row_sums) + i * gemm::group_count(k, row.sum_group);
+  } else if (weight_zeros_) {
+    row.sums = &sum;
   }
-  const std::uint32_t sum = sum_of(row, k, types_ == gemm::Types::s8s8i32);
-  at<std::int32_t>(args, binding.row_term)[i] =
-      static_cast<std::int32_t>(sum - static_cast<std::uint32_t>(k) * static_cast<std::uint32_t>(zero));
+  quantize_->kernel(row);
+  if (binding.zero_by_row) at<std::int32_t>(args, binding.row_zero)[i] = zero;
+  if (weight_zeros_) {
+    const std::uint32_t zeros = static_cast<std::uint32_t>(k) * static_cast<std::uint32_t>(zero);
+    at<std::int32_t>(args, binding.row_term)[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) - zeros);
+  }
 }
 
 void LinearPrologue::prepare(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
   const auto k = static_cast<std::size_t>(d_.k);
-  const bool dynamic = d_.dynamic != Dynamic::none;
-  const Quantisation tensor = dynamic && !by_token_ ? of_tensor(binding, args, worker.count) : Quantisation{1.0f, 0};
+  const bool dynamic = d_.dynamic != Dynamic::none, by_tensor = dynamic && !d_.by_token();
+  const Extremes tensor = by_tensor ? of_threads(binding, args, worker.count) : Extremes{};
   const Range rows = share_of(static_cast<std::int64_t>(binding.m), 1, worker);
   for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end); ++i) {
-    std::int32_t zero = 0;
+    const auto* row = static_cast<const std::byte*>(args.inputs[0]) + i * k * size_of(d_.input);
     if (dynamic) {
-      const float* row = float_row(args, i);
-      const Quantisation q = by_token_ ? from(extremes_of(row)) : tensor;
-      zero = q.zero;
-      quantize_->kernel({row, at<std::uint8_t>(args, binding.activations) + i * k, k, q.scale, zero});
-      if (by_token_) at<float>(args, binding.row_scale)[i] = q.scale;
+      quantise(binding, args, i, by_tensor ? &tensor : nullptr);
     } else if (binding.rewritten) {
-      const auto* row = static_cast<const std::byte*>(args.inputs[0]) + i * k * size_of(d_.input);
       convert_elements(convert_, d_.input, row, DType::f32, at<float>(args, binding.activations) + i * k, k);
     } else {
-      zero = given_zero(args, binding.zero_by_row ? i : 0);
+      const std::int32_t zero = given_zero(args, binding.zero_by_row ? i : 0);
+      if (binding.zero_by_row) at<std::int32_t>(args, binding.row_zero)[i] = zero;
+      if (!weight_zeros_) continue;
+      const std::uint32_t sum = sum_of(row, k, types_ == gemm::Types::s8s8i32);
+      const std::uint32_t zeros = static_cast<std::uint32_t>(k) * static_cast<std::uint32_t>(zero);
+      at<std::int32_t>(args, binding.row_term)[i] = static_cast<std::int32_t>(sum - zeros);
     }
-    if (binding.zero_by_row) at<std::int32_t>(args, binding.row_zero)[i] = zero;
-    if (sums_rows()) sum_row(binding, args, i, zero);
   }
 }
 

@@ -2,9 +2,9 @@
 // of rows. Internal to linear*.
 #pragma once
 
-#include "kernels/quantize/table.h"
 #include "ops/elementwise_op.h"
 #include "ops/linear_binding.h"
+#include "ops/quantize_op.h"
 
 namespace intaglio::ops {
 
@@ -23,33 +23,33 @@ class LinearPrologue {
   void measure(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept;
   void prepare(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept;
 
-  // The scale and zero point of a dynamic quantisation; of an 8-bit input, what was given.
+  // The scale and zero point of a dynamic quantisation, as the kernel reads the activations (128 for symmetric u8).
   struct Quantisation {
-    float scale;
-    std::int32_t zero;  // as the kernel reads the activations: 128 for symmetric u8
+    float scale = 1.0f;
+    std::int32_t zero = 0;
   };
   // The whole tensor's, from what all threads measured.
   Quantisation of_tensor(const LinearBinding& binding, const RunArgs& args, int threads) const noexcept;
   // The zero point of row i of an 8-bit input.
   std::int32_t given_zero(const RunArgs& args, std::size_t i) const noexcept;
-  // Symmetric activations are multiplied as u8, 128 higher.
-  static constexpr std::int32_t kSymmetricOffset = 128;
 
  private:
   struct Extremes {
-    float low, high;
+    float low_high[2] = {0.0f, 0.0f};
+    void join(const float* other);
   };
-  Quantisation from(Extremes extremes) const noexcept;
-  Extremes extremes_of(const float* row) const noexcept;
-  const float* float_row(const RunArgs& args, std::size_t i) const noexcept;
-  void sum_row(const LinearBinding& binding, const RunArgs& args, std::size_t i, std::int32_t zero) const noexcept;
+  Extremes of_threads(const LinearBinding& binding, const RunArgs& args, int threads) const noexcept;
+  void quantise(const LinearBinding& binding, const RunArgs& args, std::size_t i,
+                const Extremes* tensor) const noexcept;
+  const void* source_row(const RunArgs& args, std::size_t i) const noexcept;
 
   LinearDescriptor d_;
   kernels::gemm::Types types_;
   bool weight_zeros_;
-  bool by_token_, symmetric_;
-  const kernels::quantize::KernelRow* extremes_;
-  const kernels::quantize::KernelRow* quantize_;
+  const kernels::quantize::KernelRow* extremes_ = nullptr;     // dynamic by tensor
+  const kernels::quantize::RowKernelRow* quantize_ = nullptr;  // dynamic
+  kernels::quantize::RowArgs quantize_args_;
+  DType quantize_from_;  // f32 or bf16; f16 is widened first
   ElementwiseKernels convert_;
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/math/divide.h"
 #include "kernels/math/functions.h"
 
 namespace intaglio::kernels::gemm {
@@ -24,28 +25,16 @@ inline void store_some(T* to, R value, std::size_t count) {
   }
 }
 
-// x / scale, correctly rounded, without the slow division: the quotient by the correctly rounded reciprocal is made
-// faithful by one residual step, and a second step then rounds it correctly (Markstein, IBM J. Res. Dev. 34 (1990), p.
-// 111: RN(q + RN(x - q s) y) for y = RN(1/s) and a faithful q). x is first held within +-1024 scales, where every 8-bit
-// result has saturated, so that nothing overflows. Other scales and levels without FMA divide.
+// x / scale for 8-bit outputs: what is rounded to an integer afterwards is that of a true division (math/divide.h).
 template <class V>
 struct Quotient {
-  using F = typename V::F;
-  F scale, reciprocal, negative, limit;
+  math::ByInverse<V, true> inverse;
+  math::ByDivision<V> division;
   bool fast;
 
-  explicit Quotient(float s)
-      : scale(V::set1(s)),
-        reciprocal(V::set1(1.0f / s)),
-        negative(V::set1(-s)),
-        limit(V::set1(1024.0f * s)),
-        fast(V::kFused && s > 0x1p-80f && s < 0x1p80f) {}
-  inline __attribute__((always_inline)) F operator()(F x) const {
-    if (!fast) return V::div(x, scale);
-    x = V::min(limit, V::max(V::sub(V::set1(0.0f), limit), x));  // NaN passes: the second operand
-    F q = V::mul(x, reciprocal);
-    q = V::fma(V::fma(q, negative, x), reciprocal, q);
-    return V::fma(V::fma(q, negative, x), reciprocal, q);
+  explicit Quotient(float s) : inverse(s), division(s), fast(math::ByInverse<V, true>::serves(s)) {}
+  inline __attribute__((always_inline)) typename V::F operator()(typename V::F x) const {
+    return fast ? inverse(x) : division(x);
   }
 };
 

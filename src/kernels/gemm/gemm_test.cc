@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/gemm/gemm_problem_test_util.h"
+#include "tests/emulation/machine.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
@@ -273,7 +274,9 @@ TEST_P(GemmKernel, AllRemainders) {
 }
 
 TEST_P(GemmKernel, RandomShapesPitchesAndSplits) {
-  for (std::size_t choice = 0; choice < 150; ++choice) {
+  // An emulated instruction costs a signal: a sample of the cases.
+  const bool emulated = emulation::runs(row().isa) == emulation::Runs::emulated;
+  for (std::size_t choice = 0; choice < (emulated ? 20 : 150); ++choice) {
     const Case c{random_size(1, 66),
                  random_size(1, 70),
                  random_size(1, 300),

@@ -11,7 +11,7 @@
 // Included by ISA files only.
 #pragma once
 
-#include "kernels/quantize/divide.h"
+#include "kernels/math/divide.h"
 #include "kernels/quantize/parameters.h"
 
 namespace intaglio::kernels::quantize {
@@ -118,11 +118,11 @@ void quantize_each(const Args& g) {
   for (std::size_t i = 0; i < g.count; i += V::kLanes) {
     const std::size_t n = g.count - i;
     if (n >= V::kLanes) {
-      const F q = held<V>(V::div(V::load(x + i), g.scales != nullptr ? V::load(g.scales + i) : scale));
+      const F q = math::held<V>(V::div(V::load(x + i), g.scales != nullptr ? V::load(g.scales + i) : scale));
       W::template store<kSigned>(y + i,
                                  W::whole(q, zeros != nullptr ? W::template load<kSigned>(zeros + i) : zero, nan));
     } else {
-      const F q = held<V>(V::div(V::load_n(x + i, n), g.scales != nullptr ? V::load_n(g.scales + i, n) : scale));
+      const F q = math::held<V>(V::div(V::load_n(x + i, n), g.scales != nullptr ? V::load_n(g.scales + i, n) : scale));
       W::template store_n<kSigned>(
           y + i, W::whole(q, zeros != nullptr ? W::template load_n<kSigned>(zeros + i, n) : zero, nan), n);
     }
@@ -136,10 +136,10 @@ void quantize(const Args& g) {
   if (g.scales != nullptr || g.zeros != nullptr) return quantize_each<W, kSigned>(g);
   const Parameters p{g.scale, g.zero, 0};
   auto* y = static_cast<std::uint8_t*>(g.out);
-  if (ByInverse<V, true>::serves(g.scale))
-    quantize_all<W, Source, kSigned, true>(g.source, y, g.count, p, ByInverse<V, true>(g.scale));
+  if (math::ByInverse<V, true>::serves(g.scale))
+    quantize_all<W, Source, kSigned, true>(g.source, y, g.count, p, math::ByInverse<V, true>(g.scale));
   else
-    quantize_all<W, Source, kSigned, true>(g.source, y, g.count, p, ByDivision<V>(g.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, y, g.count, p, math::ByDivision<V>(g.scale));
 }
 
 template <class W, bool kSigned>
@@ -200,13 +200,13 @@ template <class W, class Source, bool kSigned>
 void row_as(const RowArgs& g, const Parameters& p, bool no_nan) {
   using V = typename W::V;
   if (g.by_reciprocal && g.rule == Rule::symmetric)
-    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, ByReciprocal<V>(p.scale));
-  else if (ByInverse<V, false>::serves(p.scale) && no_nan)
-    quantize_all<W, Source, kSigned, false>(g.source, g.out, g.count, p, ByInverse<V, false>(p.scale));
-  else if (ByInverse<V, false>::serves(p.scale))
-    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, ByInverse<V, false>(p.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, math::ByReciprocal<V>(p.scale));
+  else if (math::ByInverse<V, false>::serves(p.scale) && no_nan)
+    quantize_all<W, Source, kSigned, false>(g.source, g.out, g.count, p, math::ByInverse<V, false>(p.scale));
+  else if (math::ByInverse<V, false>::serves(p.scale))
+    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, math::ByInverse<V, false>(p.scale));
   else
-    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, ByDivision<V>(p.scale));
+    quantize_all<W, Source, kSigned, true>(g.source, g.out, g.count, p, math::ByDivision<V>(p.scale));
   if (g.sums != nullptr) sum_groups<W, kSigned>(g);
 }
 

@@ -8,7 +8,7 @@
 // Group names say the 8-bit type: u8 or s8. zero is a value of that type, in 32 bits; scale may be anything (0 and
 // infinities follow IEEE: x / 0 saturates, 0 / 0 is NaN). ONNX QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear.
 // Every row of the table gives the same bits as the scalar one, in the default rounding mode. Levels with FMA divide by
-// a reciprocal and one correction where that is proven to round as the division does (divide.h).
+// a reciprocal and one correction where that is proven to round as the division does (math/divide.h).
 // source and out do not overlap; no other byte than the `count` elements is read or written; no alignment is asked
 // beyond the element's. count = 0: extremes are 0, the others do nothing (row: sums and scale of an empty row).
 #pragma once
