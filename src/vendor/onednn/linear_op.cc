@@ -1,0 +1,320 @@
+#include "vendor/onednn/linear_op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "vendor/onednn/team.h"
+
+namespace intaglio::vendor::onednn {
+
+using ops::LinearDescriptor;
+using ops::Operand;
+
+namespace {
+
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+// Positions of the run-time operands.
+struct Operands {
+  explicit Operands(const LinearDescriptor& d) {
+    std::size_t next = 1;
+    if (d.input_zero) zero = next++;
+    if (d.input_scale) scale = next++;
+    if (d.residual) residual = next++;
+    count = next;
+  }
+  std::size_t zero = kNone, scale = kNone, residual = kNone, count = 1;
+};
+
+// The shared scratch: who calls oneDNN, the zero point as oneDNN wants it, oneDNN's scratchpad.
+constexpr std::size_t kCallerOffset = 0, kZeroOffset = 64, kScratchpadOffset = 128;
+
+// Where a run finds the memory of an argument.
+struct Place {
+  enum class Of : std::uint8_t { input, output, scratch, prepared } of = Of::input;
+  std::size_t index = 0;                // an operand, or an offset in the scratch
+  const std::byte* prepared = nullptr;  // of the prepared op
+
+  void* find(const ops::RunArgs& args) const noexcept {
+    switch (of) {
+      case Of::input:
+        return const_cast<void*>(args.inputs[index]);
+      case Of::output:
+        return args.outputs[index];
+      case Of::scratch:
+        return args.shared_scratch + index;
+      case Of::prepared:
+        break;
+    }
+    return const_cast<std::byte*>(prepared);  // oneDNN has no memory that is only read
+  }
+};
+
+// oneDNN's objects for the arguments of one run at a time; only the addresses in them change.
+class Handles {
+ public:
+  // Throws dnnl::error, std::bad_alloc.
+  explicit Handles(const std::vector<Argument>& arguments) {
+    for (const Argument& a : arguments) {
+      memories_.emplace_back(a.desc, engine(), nullptr);
+      list_.push_back({a.name, memories_.back().get()});
+    }
+  }
+  bool point(const std::vector<Place>& places, const ops::RunArgs& args) noexcept {
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (dnnl_memory_set_data_handle(list_[i].memory, places[i].find(args)) != dnnl_success) return false;
+    }
+    return true;
+  }
+  std::span<const dnnl_exec_arg_t> list() const noexcept { return list_; }
+
+ private:
+  std::vector<dnnl::memory> memories_;
+  std::vector<dnnl_exec_arg_t> list_;
+};
+
+struct LinearBinding final : ops::Binding {
+  std::size_t m = 0;
+  Matmul matmul;
+  dnnl::matmul primitive;
+  std::vector<Place> places;  // of matmul.arguments
+  // Of one run at a time; a run that finds them taken makes its own.
+  mutable std::atomic_flag taken;
+  mutable std::optional<Handles> handles;
+  int threads = 1;
+};
+
+class PreparedLinear final : public ops::PreparedOp {
+ public:
+  PreparedLinear(const LinearDescriptor& descriptor, std::vector<ops::Blob> blobs)
+      : d_(descriptor), blobs_(std::move(blobs)), alpha_(static_cast<float>(d_.alpha)) {}
+
+  // Finds the blobs by layout and checks their sizes. Throws dnnl::error.
+  Status take_blobs() {
+    const auto find = [&](std::string_view layout, std::size_t bytes, bool required) -> Result<const std::byte*> {
+      for (const ops::Blob& blob : blobs_) {
+        if (blob.layout != layout) continue;
+        if (blob.bytes == bytes && reinterpret_cast<std::uintptr_t>(blob.data) % 64 == 0) return blob.data;
+        return fail(ErrorCode::file,
+                    fmt::format("linear: {} has {} bytes, expected {} aligned to 64", layout, blob.bytes, bytes));
+      }
+      if (!required) return nullptr;
+      return fail(ErrorCode::file, fmt::format("linear: the plan holds no {}", layout), {},
+                  "recompile for this machine and this version of oneDNN");
+    };
+    const std::size_t vector_bytes = static_cast<std::size_t>(d_.n) * sizeof(float);
+    INTAGLIO_TRY(weight_zero_, find(kBlobWeightZero, sizeof(std::int32_t), false));
+    const MatmulSpec spec{.d = d_, .weight_zero = weight_zero_ != nullptr, .m = kPackingRows};
+    Matmul matmul = make_matmul(spec, std::nullopt);
+    packed_ = matmul.primitive.weights_desc();
+    implementation_ = matmul.implementation();
+    INTAGLIO_TRY(weight_, find(weight_layout(packed_), packed_.get_size(), true));
+    INTAGLIO_TRY(weight_scale_, find(kBlobWeightScale, vector_bytes, d_.weight_scale));
+    INTAGLIO_TRY(bias_, find(kBlobBias, vector_bytes, d_.bias));
+    return {};
+  }
+
+  Result<std::unique_ptr<const ops::Binding>> bind(const ops::BindRequest& request) const override {
+    const Operands at(d_);
+    INTAGLIO_TRY(const std::size_t m, check_operands(request, at));
+    auto binding = std::make_unique<LinearBinding>();
+    binding->m = m;
+    binding->threads = request.threads;
+    const auto n = static_cast<double>(d_.n), k = static_cast<double>(d_.k), rows = static_cast<double>(m);
+    binding->flops = 2.0 * rows * n * k;
+    binding->bytes = rows * k * static_cast<double>(size_of(d_.input)) +
+                     rows * n * static_cast<double>(size_of(d_.output)) + static_cast<double>(packed_.get_size());
+    if (m == 0) return binding;
+    const auto by_row = [&](std::size_t index) {
+      return index != kNone && m != 1 && *element_count(request.inputs[index].shape) != 1;
+    };
+    if (by_row(at.zero)) return fail(ErrorCode::unsupported, "linear: oneDNN takes one zero point for all rows of x");
+    return guarded("matmul", [&]() -> Result<std::unique_ptr<const ops::Binding>> {
+      const MatmulSpec spec{.d = d_,
+                            .weight_zero = weight_zero_ != nullptr,
+                            .m = static_cast<std::int64_t>(m),
+                            .scale_by_row = by_row(at.scale),
+                            .threads = request.threads};
+      binding->matmul = make_matmul(spec, packed_);
+      binding->primitive = dnnl::matmul(binding->matmul.primitive);
+      for (const Argument& a : binding->matmul.arguments) binding->places.push_back(place_of(a.role, at));
+      binding->handles.emplace(binding->matmul.arguments);
+      binding->shared_scratch_bytes = kScratchpadOffset + binding->matmul.primitive.scratchpad_desc().get_size();
+      binding->phases = kThreadpool && request.threads > 1 ? 2 : 1;
+      binding->blocking = binding->matmul.implementation();
+      return std::unique_ptr<const ops::Binding>(std::move(binding));
+    });
+  }
+
+  ops::RunStatus run(const ops::Binding& base, const ops::RunArgs& args,
+                     const ops::Worker& worker) const noexcept override {
+    const auto& binding = static_cast<const LinearBinding&>(base);
+    if (binding.m == 0) return ops::RunStatus::ok;
+    auto** shared = reinterpret_cast<Caller**>(args.shared_scratch + kCallerOffset);
+    if (binding.phases == 2 && worker.phase == 0) {
+      if (worker.index == 0) {
+        *shared = &caller_of_this_thread();
+        (*shared)->open(worker.count);
+      }
+    } else if (worker.index == 0) {
+      Caller& caller = caller_of_this_thread();
+      execute(binding, args, caller);
+      caller.close();
+    } else if (binding.phases == 2) {
+      (*shared)->serve(worker.index);
+    }
+    return ops::RunStatus::ok;
+  }
+
+  // Never in place: oneDNN may keep partial sums in the output while the residual is still to be read.
+  bool may_run_in_place(std::size_t) const override { return false; }
+
+  Facts facts() const override {
+    std::string epilogue;
+    const auto add = [&](bool present, std::string_view what) {
+      if (present) epilogue += (epilogue.empty() ? "" : ", ") + std::string(what);
+    };
+    add(d_.input_zero || weight_zero_ != nullptr, "zero points");
+    add(d_.input_scale || d_.weight_scale || d_.alpha != 1.0, "scale");
+    add(d_.bias, "bias");
+    add(d_.activation != ops::Activation::none, ops::name_of(d_.activation));
+    add(d_.residual, "residual");
+    add(d_.clamp, "clamp");
+    return {implementation_, isa_name(), epilogue};
+  }
+
+ private:
+  Result<std::size_t> check_operands(const ops::BindRequest& request, const Operands& at) const {
+    const auto bad = [](std::string message) { return fail(ErrorCode::usage, "linear: " + message); };
+    if (request.inputs.size() != at.count || request.outputs.size() != 1 || request.threads < 1) {
+      return bad(fmt::format("{} inputs and {} outputs, expected {} and 1", request.inputs.size(),
+                             request.outputs.size(), at.count));
+    }
+    const Operand& x = request.inputs[0];
+    if (x.dtype != d_.input || x.shape.empty() || x.shape.back() != d_.k) {
+      return bad(fmt::format("x is {} {}, expected {} [..., {}]", name_of(x.dtype), intaglio::to_string(x.shape),
+                             name_of(d_.input), d_.k));
+    }
+    INTAGLIO_CHECK(byte_count(x.shape, x.dtype));
+    INTAGLIO_TRY(const std::int64_t m, element_count(std::span(x.shape).first(x.shape.size() - 1)));
+    Shape y_shape = x.shape;
+    y_shape.back() = d_.n;
+    INTAGLIO_TRY(const std::int64_t elements, element_count(y_shape));
+    INTAGLIO_CHECK(byte_count(y_shape, d_.output));
+    const auto check = [&](const Operand& operand, std::string_view what, DType dtype, std::int64_t count,
+                           bool one) -> Status {
+      INTAGLIO_TRY(const std::int64_t got, element_count(operand.shape));
+      if (operand.dtype == dtype && (got == count || (one && got == 1))) return {};
+      return bad(fmt::format("{} is {} {}, expected {} with {} elements", what, name_of(operand.dtype),
+                             intaglio::to_string(operand.shape), name_of(dtype), count));
+    };
+    INTAGLIO_CHECK(check(request.outputs[0], "y", d_.output, elements, false));
+    if (at.zero != kNone) INTAGLIO_CHECK(check(request.inputs[at.zero], "x_zero", d_.input, m, true));
+    if (at.scale != kNone) INTAGLIO_CHECK(check(request.inputs[at.scale], "x_scale", DType::f32, m, true));
+    if (at.residual != kNone) {
+      INTAGLIO_CHECK(check(request.inputs[at.residual], "residual", DType::f32, elements, false));
+    }
+    return static_cast<std::size_t>(m);
+  }
+
+  Place place_of(Role role, const Operands& at) const {
+    const auto prepared = [](const void* data) {
+      return Place{Place::Of::prepared, 0, static_cast<const std::byte*>(data)};
+    };
+    switch (role) {
+      case Role::x:
+        return {Place::Of::input, 0};
+      case Role::x_scale:
+        return {Place::Of::input, at.scale};
+      case Role::residual:
+        return {Place::Of::input, at.residual};
+      case Role::y:
+        return {Place::Of::output, 0};
+      case Role::x_zero:
+        return {Place::Of::scratch, kZeroOffset};
+      case Role::scratchpad:
+        return {Place::Of::scratch, kScratchpadOffset};
+      case Role::weight:
+        return prepared(weight_);
+      case Role::bias:
+        return prepared(bias_);
+      case Role::weight_scale:
+        return prepared(weight_scale_);
+      case Role::weight_zero:
+        return prepared(weight_zero_);
+      case Role::alpha:
+        return prepared(&alpha_);
+    }
+    return {};
+  }
+
+  void execute(const LinearBinding& binding, const ops::RunArgs& args, Caller& caller) const noexcept {
+    if (d_.input_zero) {
+      const void* from = args.inputs[Operands(d_).zero];
+      const std::int32_t zero =
+          d_.input == DType::i8 ? *static_cast<const std::int8_t*>(from) : *static_cast<const std::uint8_t*>(from);
+      std::memcpy(args.shared_scratch + kZeroOffset, &zero, sizeof(zero));
+    }
+    bool done = false;
+    if (!binding.taken.test_and_set(std::memory_order_acquire)) {
+      done = execute_on(*binding.handles, binding, args, caller);
+      binding.taken.clear(std::memory_order_release);
+    } else {
+      try {
+        Handles own(binding.matmul.arguments);
+        done = execute_on(own, binding, args, caller);
+      } catch (...) {
+        done = false;
+      }
+    }
+    // What oneDNN could not do (it is out of memory) must not pass for a result: every float is NaN.
+    if (!done) std::memset(args.outputs[0], 0xFF, binding.m * static_cast<std::size_t>(d_.n) * size_of(d_.output));
+  }
+
+  static bool execute_on(Handles& handles, const LinearBinding& binding, const ops::RunArgs& args,
+                         Caller& caller) noexcept {
+    if (caller.stream() == nullptr || !handles.point(binding.places, args)) return false;
+    const auto list = handles.list();
+    return dnnl_primitive_execute(binding.primitive.get(), caller.stream(), static_cast<int>(list.size()),
+                                  list.data()) == dnnl_success;
+  }
+
+  LinearDescriptor d_;
+  std::vector<ops::Blob> blobs_;
+  float alpha_;
+  std::string implementation_;
+  dnnl::memory::desc packed_;
+  const std::byte* weight_ = nullptr;
+  const std::byte* weight_zero_ = nullptr;
+  const std::byte* weight_scale_ = nullptr;
+  const std::byte* bias_ = nullptr;
+};
+
+}  // namespace
+
+std::string weight_layout(const dnnl::memory::desc& desc) {
+  std::string text = fmt::format("onednn {} {} {}", version(), isa_name(), static_cast<int>(desc.get_data_type()));
+  const auto list = [&](char letter, const dnnl::memory::dims& values) {
+    text += fmt::format(" {}{}", letter, fmt::join(values, ","));
+  };
+  list('d', desc.get_padded_dims());
+  list('s', desc.get_strides());
+  list('b', desc.get_inner_blks());
+  list('i', desc.get_inner_idxs());
+  return text;
+}
+
+Result<std::unique_ptr<ops::PreparedOp>> prepare_linear(const LinearDescriptor& descriptor,
+                                                        std::vector<ops::Blob> blobs) {
+  INTAGLIO_CHECK(descriptor.validate());
+  return guarded("preparing", [&]() -> Result<std::unique_ptr<ops::PreparedOp>> {
+    auto op = std::make_unique<PreparedLinear>(descriptor, std::move(blobs));
+    INTAGLIO_CHECK(op->take_blobs());
+    return std::unique_ptr<ops::PreparedOp>(std::move(op));
+  });
+}
+
+}  // namespace intaglio::vendor::onednn
