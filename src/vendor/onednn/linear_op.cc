@@ -138,7 +138,15 @@ class PreparedLinear final : public ops::PreparedOp {
                             .m = static_cast<std::int64_t>(m),
                             .scale_by_row = by_row(at.scale),
                             .threads = request.threads};
-      binding->matmul = make_matmul(spec, packed_);
+      const auto weight = spec.scale_by_row ? batched_weight(spec, packed_) : packed_;
+      if (!weight) return fail(ErrorCode::unsupported, "linear: oneDNN packs other weights for one scale a row of x");
+      binding->matmul = make_matmul(spec, weight);
+      if (binding->matmul.reference()) {
+        return fail(
+            ErrorCode::unsupported,
+            fmt::format("linear: oneDNN {} has only its reference loops ({}) for M {}{}", version(),
+                        binding->matmul.implementation(), m, spec.scale_by_row ? " and one scale a row of x" : ""));
+      }
       binding->primitive = dnnl::matmul(binding->matmul.primitive);
       for (const Argument& a : binding->matmul.arguments) binding->places.push_back(place_of(a.role, at));
       binding->handles.emplace(binding->matmul.arguments);

@@ -49,11 +49,11 @@ class Builder {
     add_zero_points();
     add_post_ops();
     attributes_.set_post_ops(post_ops_);
-    const Desc x({spec_.m, d_.k}, to_dnnl(d_.input), Tag::ab);
-    const Desc y({spec_.m, d_.n}, to_dnnl(d_.output), Tag::ab);
+    const Desc x = matrix(spec_.m, d_.k, to_dnnl(d_.input));
+    const Desc y = matrix(spec_.m, d_.n, to_dnnl(d_.output));
     // u8 weights are packed as i8, 128 less.
-    const Desc w =
-        weight ? *weight : Desc({d_.k, d_.n}, d_.weight == DType::u8 ? Type::s8 : to_dnnl(d_.weight), Tag::any);
+    const Type packed = d_.weight == DType::u8 ? Type::s8 : to_dnnl(d_.weight);  // u8 is packed 128 less
+    const Desc w = weight ? *weight : Desc(dims(d_.k, d_.n), packed, Tag::any);
     const bool bias = d_.bias && !spec_.scale_by_row;
     plan_for_threads(spec_.threads);
     const dnnl::engine& e = engine();
@@ -70,8 +70,15 @@ class Builder {
   }
 
  private:
+  // A matrix, or a batch of one: only among three dimensions do oneDNN's kernels take a factor for each row.
+  dnnl::memory::dims dims(std::int64_t rows, std::int64_t columns) const {
+    return spec_.scale_by_row ? dnnl::memory::dims{1, rows, columns} : dnnl::memory::dims{rows, columns};
+  }
+  Desc matrix(std::int64_t rows, std::int64_t columns, Type type) const {
+    return Desc(dims(rows, columns), type, spec_.scale_by_row ? Tag::abc : Tag::ab);
+  }
   static Desc vector(std::int64_t count, Type type = Type::f32) { return Desc({count}, type, Tag::a); }
-  Desc row_of_n() const { return Desc({1, d_.n}, Type::f32, Tag::ab); }
+  Desc row_of_n() const { return matrix(1, d_.n, Type::f32); }
   void add(int name, const Desc& desc, Role role) { arguments_.push_back({name, desc, role}); }
 
   void add_scales() {
@@ -82,7 +89,7 @@ class Builder {
     if (d_.input_scale && !spec_.scale_by_row) scale_input(Role::x_scale);
     if (d_.alpha != 1.0) scale_input(Role::alpha);
     if (d_.weight_scale) {
-      attributes_.set_scales_mask(DNNL_ARG_WEIGHTS, 1 << 1);  // one for each index of dimension 1, N
+      attributes_.set_scales_mask(DNNL_ARG_WEIGHTS, 1 << (spec_.scale_by_row ? 2 : 1));  // along N
       add(DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, vector(d_.n), Role::weight_scale);
     }
   }
@@ -108,13 +115,13 @@ class Builder {
     if (spec_.scale_by_row) {
       // oneDNN's kernels scale the input by one number only; a column of factors is a post-op, and the bias, which
       // comes after the scales, becomes one too.
-      add_binary(dnnl::algorithm::binary_mul, Desc({spec_.m, 1}, Type::f32, Tag::ab), Role::x_scale);
+      add_binary(dnnl::algorithm::binary_mul, matrix(spec_.m, 1, Type::f32), Role::x_scale);
       if (d_.bias) add_binary(dnnl::algorithm::binary_add, row_of_n(), Role::bias);
     }
     const Eltwise unary = eltwise_of(d_.activation).value();
     if (unary.algorithm != dnnl::algorithm::undef) post_ops_.append_eltwise(unary.algorithm, unary.alpha, unary.beta);
     if (d_.residual) {
-      add_binary(dnnl::algorithm::binary_add, Desc({spec_.m, d_.n}, Type::f32, Tag::ab), Role::residual);
+      add_binary(dnnl::algorithm::binary_add, matrix(spec_.m, d_.n, Type::f32), Role::residual);
     }
     if (d_.clamp) {
       post_ops_.append_eltwise(dnnl::algorithm::eltwise_clip, static_cast<float>(d_.clamp_low),
@@ -141,6 +148,20 @@ bool Matmul::reference() const {
 
 Matmul make_matmul(const MatmulSpec& spec, const std::optional<dnnl::memory::desc>& weight) {
   return Builder(spec).build(weight);
+}
+
+std::optional<Desc> batched_weight(const MatmulSpec& spec, const Desc& weight) {
+  MatmulSpec batched = spec;
+  batched.m = kPackingRows;
+  batched.scale_by_row = true;
+  const Desc desc = make_matmul(batched, std::nullopt).primitive.weights_desc();
+  const auto tail = [](dnnl::memory::dims dims) { return dnnl::memory::dims(dims.end() - 2, dims.end()); };
+  auto inner = desc.get_inner_idxs();
+  for (auto& index : inner) index -= 1;
+  const bool same = desc.get_size() == weight.get_size() && desc.get_inner_blks() == weight.get_inner_blks() &&
+                    inner == weight.get_inner_idxs() && tail(desc.get_strides()) == weight.get_strides() &&
+                    tail(desc.get_padded_dims()) == weight.get_padded_dims();
+  return same ? std::optional(desc) : std::nullopt;
 }
 
 std::optional<std::string> refuse_matmul(const ops::LinearDescriptor& d, bool weight_zero) {

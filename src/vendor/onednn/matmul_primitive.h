@@ -50,6 +50,10 @@ struct Matmul {
 // `weight`: the layout of packed weights; nullopt: oneDNN's choice. Throws dnnl::error: unimplemented.
 Matmul make_matmul(const MatmulSpec& spec, const std::optional<dnnl::memory::desc>& weight);
 
+// The packed weight for a spec that scales by row, where a matrix is a batch of one, from that of the same spec
+// without. nullopt: oneDNN lays them out differently. Throws dnnl::error.
+std::optional<dnnl::memory::desc> batched_weight(const MatmulSpec& spec, const dnnl::memory::desc& weight);
+
 // Weights are packed once for any M: in the layout that oneDNN chooses for this many rows, which its kernels then take
 // at every M (the test looks).
 inline constexpr std::int64_t kPackingRows = 128;
