@@ -32,26 +32,44 @@ struct Operands {
 // The shared scratch: who calls oneDNN, the zero point as oneDNN wants it, oneDNN's scratchpad.
 constexpr std::size_t kCallerOffset = 0, kZeroOffset = 64, kScratchpadOffset = 128;
 
-// Where a run finds the memory of an argument.
-struct Place {
-  enum class Of : std::uint8_t { input, output, scratch, prepared } of = Of::input;
-  std::size_t index = 0;                // an operand, or an offset in the scratch
-  const std::byte* prepared = nullptr;  // of the prepared op
-
-  void* find(const ops::RunArgs& args) const noexcept {
-    switch (of) {
-      case Of::input:
-        return const_cast<void*>(args.inputs[index]);
-      case Of::output:
-        return args.outputs[index];
-      case Of::scratch:
-        return args.shared_scratch + index;
-      case Of::prepared:
-        break;
-    }
-    return const_cast<std::byte*>(prepared);  // oneDNN has no memory that is only read
-  }
+// What a prepared op holds itself. A binding knows none of it: equal ops run each other's bindings.
+struct Held {
+  const std::byte* weight = nullptr;
+  const std::byte* weight_zero = nullptr;
+  const std::byte* weight_scale = nullptr;
+  const std::byte* bias = nullptr;
+  float alpha = 1;
 };
+
+// Where a run finds the memory of an argument. oneDNN has no memory that is only read.
+void* find(Role role, const Operands& at, const Held& held, const ops::RunArgs& args) noexcept {
+  const auto unconst = [](const void* data) { return const_cast<void*>(data); };
+  switch (role) {
+    case Role::x:
+      return unconst(args.inputs[0]);
+    case Role::x_scale:
+      return unconst(args.inputs[at.scale]);
+    case Role::residual:
+      return unconst(args.inputs[at.residual]);
+    case Role::y:
+      return args.outputs[0];
+    case Role::x_zero:
+      return args.shared_scratch + kZeroOffset;
+    case Role::scratchpad:
+      return args.shared_scratch + kScratchpadOffset;
+    case Role::weight:
+      return unconst(held.weight);
+    case Role::bias:
+      return unconst(held.bias);
+    case Role::weight_scale:
+      return unconst(held.weight_scale);
+    case Role::weight_zero:
+      return unconst(held.weight_zero);
+    case Role::alpha:
+      return unconst(&held.alpha);
+  }
+  return nullptr;
+}
 
 // oneDNN's objects for the arguments of one run at a time; only the addresses in them change.
 class Handles {
@@ -63,9 +81,11 @@ class Handles {
       list_.push_back({a.name, memories_.back().get()});
     }
   }
-  bool point(const std::vector<Place>& places, const ops::RunArgs& args) noexcept {
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      if (dnnl_memory_set_data_handle(list_[i].memory, places[i].find(args)) != dnnl_success) return false;
+  bool point(const std::vector<Argument>& arguments, const Operands& at, const Held& held,
+             const ops::RunArgs& args) noexcept {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      void* data = find(arguments[i].role, at, held, args);
+      if (dnnl_memory_set_data_handle(list_[i].memory, data) != dnnl_success) return false;
     }
     return true;
   }
@@ -80,7 +100,6 @@ struct LinearBinding final : ops::Binding {
   std::size_t m = 0;
   Matmul matmul;
   dnnl::matmul primitive;
-  std::vector<Place> places;  // of matmul.arguments
   // Of one run at a time; a run that finds them taken makes its own.
   mutable std::atomic_flag taken;
   mutable std::optional<Handles> handles;
@@ -90,7 +109,9 @@ struct LinearBinding final : ops::Binding {
 class PreparedLinear final : public ops::PreparedOp {
  public:
   PreparedLinear(const LinearDescriptor& descriptor, std::vector<ops::Blob> blobs)
-      : d_(descriptor), blobs_(std::move(blobs)), alpha_(static_cast<float>(d_.alpha)) {}
+      : d_(descriptor), blobs_(std::move(blobs)) {
+    held_.alpha = static_cast<float>(d_.alpha);
+  }
 
   // Finds the blobs by layout and checks their sizes. Throws dnnl::error.
   Status take_blobs() {
@@ -106,14 +127,14 @@ class PreparedLinear final : public ops::PreparedOp {
                   "recompile for this machine and this version of oneDNN");
     };
     const std::size_t vector_bytes = static_cast<std::size_t>(d_.n) * sizeof(float);
-    INTAGLIO_TRY(weight_zero_, find(kBlobWeightZero, sizeof(std::int32_t), false));
-    const MatmulSpec spec{.d = d_, .weight_zero = weight_zero_ != nullptr, .m = kPackingRows};
+    INTAGLIO_TRY(held_.weight_zero, find(kBlobWeightZero, sizeof(std::int32_t), false));
+    const MatmulSpec spec{.d = d_, .weight_zero = held_.weight_zero != nullptr, .m = kPackingRows};
     Matmul matmul = make_matmul(spec, std::nullopt);
     packed_ = matmul.primitive.weights_desc();
     implementation_ = matmul.implementation();
-    INTAGLIO_TRY(weight_, find(weight_layout(packed_), packed_.get_size(), true));
-    INTAGLIO_TRY(weight_scale_, find(kBlobWeightScale, vector_bytes, d_.weight_scale));
-    INTAGLIO_TRY(bias_, find(kBlobBias, vector_bytes, d_.bias));
+    INTAGLIO_TRY(held_.weight, find(weight_layout(packed_), packed_.get_size(), true));
+    INTAGLIO_TRY(held_.weight_scale, find(kBlobWeightScale, vector_bytes, d_.weight_scale));
+    INTAGLIO_TRY(held_.bias, find(kBlobBias, vector_bytes, d_.bias));
     return {};
   }
 
@@ -134,7 +155,7 @@ class PreparedLinear final : public ops::PreparedOp {
     if (by_row(at.zero)) return fail(ErrorCode::unsupported, "linear: oneDNN takes one zero point for all rows of x");
     return guarded("matmul", [&]() -> Result<std::unique_ptr<const ops::Binding>> {
       const MatmulSpec spec{.d = d_,
-                            .weight_zero = weight_zero_ != nullptr,
+                            .weight_zero = held_.weight_zero != nullptr,
                             .m = static_cast<std::int64_t>(m),
                             .scale_by_row = by_row(at.scale),
                             .threads = request.threads};
@@ -148,7 +169,6 @@ class PreparedLinear final : public ops::PreparedOp {
                         binding->matmul.implementation(), m, spec.scale_by_row ? " and one scale a row of x" : ""));
       }
       binding->primitive = dnnl::matmul(binding->matmul.primitive);
-      for (const Argument& a : binding->matmul.arguments) binding->places.push_back(place_of(a.role, at));
       binding->handles.emplace(binding->matmul.arguments);
       binding->shared_scratch_bytes = kScratchpadOffset + binding->matmul.primitive.scratchpad_desc().get_size();
       binding->phases = kThreadpool && request.threads > 1 ? 2 : 1;
@@ -185,7 +205,7 @@ class PreparedLinear final : public ops::PreparedOp {
     const auto add = [&](bool present, std::string_view what) {
       if (present) epilogue += (epilogue.empty() ? "" : ", ") + std::string(what);
     };
-    add(d_.input_zero || weight_zero_ != nullptr, "zero points");
+    add(d_.input_zero || held_.weight_zero != nullptr, "zero points");
     add(d_.input_scale || d_.weight_scale || d_.alpha != 1.0, "scale");
     add(d_.bias, "bias");
     add(d_.activation != ops::Activation::none, ops::name_of(d_.activation));
@@ -228,37 +248,6 @@ class PreparedLinear final : public ops::PreparedOp {
     return static_cast<std::size_t>(m);
   }
 
-  Place place_of(Role role, const Operands& at) const {
-    const auto prepared = [](const void* data) {
-      return Place{Place::Of::prepared, 0, static_cast<const std::byte*>(data)};
-    };
-    switch (role) {
-      case Role::x:
-        return {Place::Of::input, 0};
-      case Role::x_scale:
-        return {Place::Of::input, at.scale};
-      case Role::residual:
-        return {Place::Of::input, at.residual};
-      case Role::y:
-        return {Place::Of::output, 0};
-      case Role::x_zero:
-        return {Place::Of::scratch, kZeroOffset};
-      case Role::scratchpad:
-        return {Place::Of::scratch, kScratchpadOffset};
-      case Role::weight:
-        return prepared(weight_);
-      case Role::bias:
-        return prepared(bias_);
-      case Role::weight_scale:
-        return prepared(weight_scale_);
-      case Role::weight_zero:
-        return prepared(weight_zero_);
-      case Role::alpha:
-        return prepared(&alpha_);
-    }
-    return {};
-  }
-
   void execute(const LinearBinding& binding, const ops::RunArgs& args, Caller& caller) const noexcept {
     if (d_.input_zero) {
       const void* from = args.inputs[Operands(d_).zero];
@@ -282,9 +271,10 @@ class PreparedLinear final : public ops::PreparedOp {
     if (!done) std::memset(args.outputs[0], 0xFF, binding.m * static_cast<std::size_t>(d_.n) * size_of(d_.output));
   }
 
-  static bool execute_on(Handles& handles, const LinearBinding& binding, const ops::RunArgs& args,
-                         Caller& caller) noexcept {
-    if (caller.stream() == nullptr || !handles.point(binding.places, args)) return false;
+  bool execute_on(Handles& handles, const LinearBinding& binding, const ops::RunArgs& args,
+                  Caller& caller) const noexcept {
+    if (caller.stream() == nullptr) return false;
+    if (!handles.point(binding.matmul.arguments, Operands(d_), held_, args)) return false;
     const auto list = handles.list();
     return dnnl_primitive_execute(binding.primitive.get(), caller.stream(), static_cast<int>(list.size()),
                                   list.data()) == dnnl_success;
@@ -292,13 +282,9 @@ class PreparedLinear final : public ops::PreparedOp {
 
   LinearDescriptor d_;
   std::vector<ops::Blob> blobs_;
-  float alpha_;
+  Held held_;
   std::string implementation_;
   dnnl::memory::desc packed_;
-  const std::byte* weight_ = nullptr;
-  const std::byte* weight_zero_ = nullptr;
-  const std::byte* weight_scale_ = nullptr;
-  const std::byte* bias_ = nullptr;
 };
 
 }  // namespace

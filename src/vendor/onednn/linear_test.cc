@@ -278,6 +278,33 @@ TEST(OneDnnLinear, ManyCallersShareOneBinding) {
   for (std::size_t c = 0; c < kCallers; ++c) expect_close(problems[c], results[c], "caller " + std::to_string(c));
 }
 
+// Layers of one shape bind once: a binding holds nothing of the op that made it.
+TEST(OneDnnLinear, EqualOpsRunEachOthersBindings) {
+  TestRandom random(13);
+  LinearDescriptor d = random_descriptor(random, kTypes[1], 0);
+  d.bias = true;
+  const Problem first(d, random);
+  Problem second(d, random);
+  const auto op = make(vendor(), first), other = make(vendor(), second);
+  ASSERT_TRUE(op && other);
+  second.make_rows(random, 9);
+  std::vector<const void*> in;
+  std::vector<Operand> in_types;
+  const std::vector<TestTensor> inputs = second.inputs();
+  for (const TestTensor& t : inputs) {
+    in.push_back(t.bytes.data());
+    in_types.push_back(t.type);
+  }
+  const auto outputs = second.outputs();
+  const auto binding = (*op)->bind({in_types, outputs, {}, 1});
+  ASSERT_TRUE(binding) << binding.error().to_string();
+  const auto shared = Buffer::allocate((*binding)->shared_scratch_bytes + 64);
+  TestTensor y{outputs[0], std::vector<std::byte>(second.m * static_cast<std::size_t>(d.n) * 4)};
+  void* out[] = {y.bytes.data()};
+  (*other)->run(**binding, ops::RunArgs{in.data(), out, nullptr, shared->data()}, ops::Worker{});
+  expect_close(second, y, "by another's binding");
+}
+
 // A region of several threads, and a binding for several that runs alone, as when a pool is contested.
 TEST(OneDnnLinear, RegionsOfSeveralThreads) {
   TestRandom random(10);
