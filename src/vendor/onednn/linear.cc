@@ -58,11 +58,14 @@ Result<std::int32_t> packed_zero(const LinearDescriptor& d, const Constant& cons
   return (d.weight == DType::u8 ? static_cast<std::int32_t>(raw[0]) : static_cast<std::int8_t>(raw[0])) - shift;
 }
 
-// The weight as a file has it: checked, aligned, u8 turned into i8 by taking 128 away.
+// The weight as a file has it: checked, aligned, u8 turned into i8 by taking 128 away. A float weight that is to be
+// narrowed may come as f32.
 Result<Buffer> plain_weight(const LinearDescriptor& d, const Constant& weight) {
   const Shape shape = d.weight_nk ? Shape{d.n, d.k} : Shape{d.k, d.n};
-  INTAGLIO_TRY(const std::size_t expected, byte_count(shape, d.weight));
-  if (weight.dtype != d.weight || weight.shape != shape || weight.bytes != expected || weight.data == nullptr) {
+  const bool narrowed = (d.weight == DType::bf16 || d.weight == DType::f16) && weight.dtype == DType::f32;
+  INTAGLIO_TRY(const std::size_t expected, byte_count(shape, weight.dtype));
+  if ((weight.dtype != d.weight && !narrowed) || weight.shape != shape || weight.bytes != expected ||
+      weight.data == nullptr) {
     return fail(ErrorCode::internal, fmt::format("linear: the weight is {}, expected {} {}", shape_text(weight),
                                                  name_of(d.weight), intaglio::to_string(shape)));
   }
@@ -79,7 +82,8 @@ Result<Blob> pack_weight(const LinearDescriptor& d, const Constant& weight, bool
   const dnnl::memory::desc packed =
       make_matmul({.d = d, .weight_zero = weight_zero, .m = kPackingRows}, std::nullopt).primitive.weights_desc();
   using Tag = dnnl::memory::format_tag;
-  const dnnl::memory::desc source({d.k, d.n}, packed.get_data_type(), d.weight_nk ? Tag::ba : Tag::ab);
+  const auto type = d.weight == DType::u8 ? dnnl::memory::data_type::s8 : to_dnnl(weight.dtype);
+  const dnnl::memory::desc source({d.k, d.n}, type, d.weight_nk ? Tag::ba : Tag::ab);
   const std::size_t bytes = packed.get_size();
   INTAGLIO_TRY(Buffer buffer, Buffer::allocate_zeroed(bytes));
   dnnl::memory from(source, engine(), plain.data());

@@ -38,7 +38,8 @@ struct Held {
   const std::byte* weight_zero = nullptr;
   const std::byte* weight_scale = nullptr;
   const std::byte* bias = nullptr;
-  float alpha = 1;
+  float alpha = 1, output_scale = 1;
+  std::int32_t output_zero = 0;
 };
 
 // Where a run finds the memory of an argument. oneDNN has no memory that is only read.
@@ -67,6 +68,10 @@ void* find(Role role, const Operands& at, const Held& held, const ops::RunArgs& 
       return unconst(held.weight_zero);
     case Role::alpha:
       return unconst(&held.alpha);
+    case Role::output_scale:
+      return unconst(&held.output_scale);
+    case Role::output_zero:
+      return unconst(&held.output_zero);
   }
   return nullptr;
 }
@@ -111,6 +116,8 @@ class PreparedLinear final : public ops::PreparedOp {
   PreparedLinear(const LinearDescriptor& descriptor, std::vector<ops::Blob> blobs)
       : d_(descriptor), blobs_(std::move(blobs)) {
     held_.alpha = static_cast<float>(d_.alpha);
+    held_.output_scale = static_cast<float>(d_.output_scale);
+    held_.output_zero = static_cast<std::int32_t>(d_.output_zero);
   }
 
   // Finds the blobs by layout and checks their sizes. Throws dnnl::error.
@@ -243,7 +250,7 @@ class PreparedLinear final : public ops::PreparedOp {
     if (at.zero != kNone) INTAGLIO_CHECK(check(request.inputs[at.zero], "x_zero", d_.input, m, true));
     if (at.scale != kNone) INTAGLIO_CHECK(check(request.inputs[at.scale], "x_scale", DType::f32, m, true));
     if (at.residual != kNone) {
-      INTAGLIO_CHECK(check(request.inputs[at.residual], "residual", DType::f32, elements, false));
+      INTAGLIO_CHECK(check(request.inputs[at.residual], "residual", d_.residual_type, elements, false));
     }
     return static_cast<std::size_t>(m);
   }

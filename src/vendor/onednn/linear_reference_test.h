@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/half.h"
 #include "ops/linear.h"
 #include "ops/linear_test_util.h"
 #include "vendor/onednn/onednn.h"
@@ -29,21 +30,67 @@ inline Target host() {
   return ops::host_target().value();
 }
 
-// Numbers of a dtype, as a tensor and as doubles.
+// All elements of a tensor.
+inline std::vector<double> doubles_of(const TestTensor& t) {
+  std::vector<double> out;
+  const auto append = [&](const auto& values) {
+    for (const auto& value : values) {
+      if constexpr (requires { to_float(value); }) {
+        out.push_back(static_cast<double>(to_float(value)));
+      } else {
+        out.push_back(static_cast<double>(value));
+      }
+    }
+  };
+  switch (t.type.dtype) {
+    case DType::u8:
+      append(t.values<std::uint8_t>());
+      break;
+    case DType::i8:
+      append(t.values<std::int8_t>());
+      break;
+    case DType::i32:
+      append(t.values<std::int32_t>());
+      break;
+    case DType::bf16:
+      append(t.values<BFloat16>());
+      break;
+    case DType::f16:
+      append(t.values<Float16>());
+      break;
+    default:
+      append(t.values<float>());
+      break;
+  }
+  return out;
+}
+
+// A tensor with its elements as doubles.
 struct Numbers {
   TestTensor tensor;
   std::vector<double> values;
+  Numbers() = default;
+  explicit Numbers(TestTensor t) : tensor(std::move(t)), values(doubles_of(tensor)) {}
   double at(std::size_t i) const { return values.size() == 1 ? values[0] : values[i]; }
 };
 template <class T>
 Numbers numbers_of(Shape shape, const std::vector<T>& raw) {
-  return {TestTensor::of(std::move(shape), raw), std::vector<double>(raw.begin(), raw.end())};
+  return Numbers(TestTensor::of(std::move(shape), raw));
 }
+
 inline Numbers random_numbers(TestRandom& random, DType dtype, Shape shape, float low, float high) {
   const auto count = static_cast<std::size_t>(*element_count(shape));
   if (dtype == DType::u8) return numbers_of(std::move(shape), random.integers<std::uint8_t>(count));
   if (dtype == DType::i8) return numbers_of(std::move(shape), random.integers<std::int8_t>(count));
-  return numbers_of(std::move(shape), random.floats(count, low, high));
+  const std::vector<float> floats = random.floats(count, low, high);
+  if (dtype == DType::f32) return numbers_of(std::move(shape), floats);
+  std::vector<BFloat16> bf16;
+  std::vector<Float16> f16;
+  for (const float value : floats) {
+    bf16.push_back(to_bfloat16(value));
+    f16.push_back(to_float16(value));
+  }
+  return dtype == DType::bf16 ? numbers_of(std::move(shape), bf16) : numbers_of(std::move(shape), f16);
 }
 
 // Constants and operands of one linear; weights stay when the rows change.
@@ -70,7 +117,7 @@ struct Problem {
     if (d.input_scale) {
       x_scale = random_numbers(random, DType::f32, scale_by_row ? Shape{count, 1} : Shape{}, 0.001f, 0.01f);
     }
-    if (d.residual) residual = random_numbers(random, DType::f32, Shape{count, d.n}, -1, 1);
+    if (d.residual) residual = random_numbers(random, d.residual_type, Shape{count, d.n}, -1, 1);
   }
 
   std::vector<ops::Constant> constants() const {
@@ -109,6 +156,8 @@ inline double activate(Activation a, double x) {
       return 1 / (1 + std::exp(-x));
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::hard_swish:
+      return x * std::clamp(x / 6 + 0.5, 0.0, 1.0);
   }
   return x;
 }
@@ -117,6 +166,19 @@ inline double activate(Activation a, double x) {
 struct Expected {
   double value = 0, error = 0;
 };
+// The value as the output's type may hold it: at most half a step from the exact one, and what it was off before.
+inline Expected converted(const LinearDescriptor& d, Expected e) {
+  constexpr double kEps = std::numeric_limits<float>::epsilon();
+  if (size_of(d.output) == 2) {
+    const double step = d.output == DType::bf16 ? 0x1p-7 : 0x1p-10;
+    const double subnormal = d.output == DType::f16 ? 0x1p-25 : 0;
+    return {e.value, e.error + step / 2 * (std::abs(e.value) + e.error) + subnormal};
+  }
+  if (size_of(d.output) != 1) return e;
+  const double scale = d.output_scale, low = d.output == DType::u8 ? 0 : -128, high = low + 255;
+  const double quotient = e.value / scale + static_cast<double>(d.output_zero);
+  return {std::clamp(quotient, low, high), 0.5 + e.error / scale + 2 * kEps * std::abs(quotient)};
+}
 inline Expected expected_at(const Problem& p, std::size_t i, std::size_t j) {
   constexpr double kEps = std::numeric_limits<float>::epsilon();
   const LinearDescriptor& d = p.d;
@@ -135,32 +197,34 @@ inline Expected expected_at(const Problem& p, std::size_t i, std::size_t j) {
   e.value = sum * scale + (d.bias ? p.bias.at(j) : 0);
   // Sums in any order: at most one rounding for each of the k terms, none for integers but their conversion. Then one
   // for each of up to four steps, relative to the largest partial result.
-  const double roundings = d.input == DType::f32 ? static_cast<double>(k) : 1;
+  const double roundings = d.integer_input() ? 1 : static_cast<double>(k);
   e.error = kEps * (roundings * magnitude * scale + 4 * (std::abs(sum * scale) + 1));
   if (d.activation > Activation::relu) {
-    // Slopes are at most 1.13. oneDNN's own tests allow its functions 4e-5 relative (tests/benchdnn/eltwise), and near
-    // the zeros of gelu a cancellation of two epsilon of the argument.
+    // Slopes are at most 1.5 (hard_swish). oneDNN's own tests allow its functions 4e-5 relative
+    // (tests/benchdnn/eltwise), and near the zeros of gelu a cancellation of two epsilon of the argument.
     const double argument = std::abs(e.value);
     e.value = activate(d.activation, e.value);
-    e.error = 1.13 * e.error + 4e-5 * std::abs(e.value) + 2 * kEps * argument;
+    e.error = 1.5 * e.error + 4e-5 * std::abs(e.value) + 2 * kEps * argument;
   } else {
     e.value = activate(d.activation, e.value);
   }
-  if (d.residual) e.value += p.residual.values[i * n + j];
+  if (d.residual) {
+    const double r = p.residual.values[i * n + j];
+    e.value = d.residual_multiply ? e.value * r : e.value + r;
+    if (d.residual_multiply) e.error *= std::abs(r);
+  }
   e.error += kEps * std::abs(e.value);
   if (d.clamp) e.value = std::clamp(e.value, d.clamp_low, d.clamp_high);
-  return e;
+  return converted(d, e);
 }
 
 inline void expect_close(const Problem& p, const TestTensor& y, std::string_view what) {
   const auto n = static_cast<std::size_t>(p.d.n);
-  const auto floats = y.values<float>();
-  const auto integers = y.values<std::int32_t>();
+  const std::vector<double> got = doubles_of(y);
   for (std::size_t i = 0; i < p.m; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
       const Expected e = expected_at(p, i, j);
-      const double got = p.d.output == DType::i32 ? integers[i * n + j] : static_cast<double>(floats[i * n + j]);
-      ASSERT_NEAR(got, e.value, e.error) << what << " at " << i << "," << j << ", " << ops::to_string(p.d);
+      ASSERT_NEAR(got[i * n + j], e.value, e.error) << what << " at " << i << "," << j << ", " << ops::to_string(p.d);
     }
   }
 }

@@ -35,6 +35,15 @@ constexpr Types kTypes[] = {
     {DType::f32, DType::f32, DType::f32}, {DType::u8, DType::i8, DType::f32}, {DType::i8, DType::i8, DType::f32},
     {DType::u8, DType::i8, DType::i32},   {DType::i8, DType::i8, DType::i32},
 };
+// More than every machine or version has kernels for.
+constexpr Types kMoreTypes[] = {
+    {DType::bf16, DType::bf16, DType::f32}, {DType::bf16, DType::bf16, DType::bf16},
+    {DType::f16, DType::f16, DType::f32},   {DType::f16, DType::f16, DType::f16},
+    {DType::f32, DType::bf16, DType::f32},  {DType::f32, DType::f16, DType::f32},
+    {DType::u8, DType::i8, DType::u8},      {DType::i8, DType::i8, DType::i8},
+    {DType::i8, DType::i8, DType::bf16},    {DType::u8, DType::i8, DType::f16},
+    {DType::f32, DType::f32, DType::i8},
+};
 
 LinearDescriptor random_descriptor(TestRandom& random, const Types& types, int choice) {
   LinearDescriptor d;
@@ -44,7 +53,7 @@ LinearDescriptor random_descriptor(TestRandom& random, const Types& types, int c
   d.weight = types.weight;
   d.output = types.output;
   d.weight_nk = choice % 2 == 0;
-  const bool bytes = types.input != DType::f32;
+  const bool bytes = d.integer_input();
   d.input_zero = bytes && choice % 3 != 1;
   if (types.output == DType::i32) return d;
   d.input_scale = bytes && choice % 4 != 3;
@@ -55,6 +64,8 @@ LinearDescriptor random_descriptor(TestRandom& random, const Types& types, int c
   d.clamp = choice % 5 == 2;
   d.clamp_low = -0.5;
   d.clamp_high = 2;
+  d.output_scale = 0.0625 / 3;
+  d.output_zero = d.output == DType::u8 ? 100 : choice % 2 == 0 ? -3 : 0;
   // Sums of unscaled bytes would leave the interesting range of the activations; they stay exact without one.
   if (bytes && !(d.input_scale && d.weight_scale)) d.activation = Activation::none;
   return d;
@@ -81,6 +92,61 @@ TEST(OneDnnLinear, EqualsTheReferenceForEveryM) {
       EXPECT_EQ(ops::pack_counters().packs, packs);
     }
   }
+}
+
+// Narrow inputs, weights, outputs and residuals, where oneDNN has kernels for them; else its refusal has a reason.
+TEST(OneDnnLinear, NarrowTypesEqualTheReferenceOrAreRefused) {
+  TestRandom random(14);
+  for (const Types& types : kMoreTypes) {
+    int made = 0;
+    std::string why;
+    for (int choice = 0; choice < 16; ++choice) {
+      LinearDescriptor d = random_descriptor(random, types, choice);
+      d.residual_multiply = choice % 8 == 5;
+      if (choice % 3 == 0 && size_of(d.output) != 4) d.residual_type = d.output;
+      Problem p(d, random);
+      const auto op = make(vendor(), p);
+      if (!op) {
+        why = op.error().message;
+        EXPECT_EQ(op.error().code, ErrorCode::unsupported) << why;
+        EXPECT_THAT(why, HasSubstr("oneDNN"));
+        continue;
+      }
+      ++made;
+      const auto ours = make(own(), p);
+      ASSERT_TRUE(ours) << ours.error().to_string();
+      for (const std::size_t m : {1, 13}) {
+        p.make_rows(random, m);
+        check(**op, **ours, p);
+        if (HasFatalFailure()) return;
+      }
+    }
+    std::cout << name_of(types.input) << " x " << name_of(types.weight) << " -> " << name_of(types.output) << ": "
+              << made << " of 16" << (why.empty() ? "" : ", e.g. not: " + why) << "\n";
+  }
+}
+
+// Weights narrower than their file: rounded when packed.
+TEST(OneDnnLinear, NarrowsFloatWeights) {
+  TestRandom random(15);
+  LinearDescriptor d;
+  d.k = 45;
+  d.n = 20;
+  d.input = d.weight = DType::bf16;
+  Problem p(d, random);
+  if (const auto why = vendor().refuses(d, host())) GTEST_SKIP() << *why;
+  const Numbers wide = random_numbers(random, DType::f32, Shape{d.n, d.k}, -1, 1);
+  std::vector<BFloat16> narrow;
+  for (const double value : wide.values) narrow.push_back(to_bfloat16(static_cast<float>(value)));
+  p.weight = numbers_of(Shape{d.n, d.k}, narrow);
+  auto constants = p.constants();
+  constants[0] = wide.tensor.constant();
+  auto blobs = vendor().pack(d, constants, host());
+  ASSERT_TRUE(blobs) << blobs.error().to_string();
+  const auto op = vendor().prepare(d, std::move(*blobs), host()), ours = make(own(), p);
+  ASSERT_TRUE(op);
+  p.make_rows(random, 5);
+  check(**op, **ours, p);
 }
 
 TEST(OneDnnLinear, AlphaScalesTheProduct) {
@@ -169,7 +235,19 @@ TEST(OneDnnLinear, RefusesWithReason) {
   Target older = host();
   older.isa = closure_of(Isa::scalar);
   EXPECT_THAT(vendor().refuses(d, older).value_or(""), HasSubstr("instruction sets of this machine"));
-  d.bias = true;
+  d.row_max = true;
+  EXPECT_THAT(vendor().refuses(d, host()).value_or(""), HasSubstr("maxima of rows"));
+  d.row_max = false;
+  d.residual = true;
+  d.residual_type = DType::i8;
+  d.residual_scale = 0.5;
+  EXPECT_THAT(vendor().refuses(d, host()).value_or(""), HasSubstr("8-bit residual"));
+  d.residual = false;
+  d.weight = DType::i8;
+  d.weight_scale = true;
+  EXPECT_THAT(vendor().refuses(d, host()).value_or(""), HasSubstr("codes"));
+  d.dynamic = ops::Dynamic::token_symmetric;
+  EXPECT_THAT(vendor().refuses(d, host()).value_or(""), HasSubstr("quantise"));
   d.input = DType::f64;
   EXPECT_THAT(vendor().refuses(d, host()).value_or(""), HasSubstr("f64"));
 }

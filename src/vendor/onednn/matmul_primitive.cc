@@ -34,6 +34,8 @@ std::optional<Eltwise> eltwise_of(Activation activation) {
       return Eltwise{dnnl::algorithm::eltwise_logistic};
     case Activation::tanh:
       return Eltwise{dnnl::algorithm::eltwise_tanh};
+    case Activation::hard_swish:
+      return Eltwise{dnnl::algorithm::eltwise_hardswish, 1.0F / 6, 0.5F};
   }
   return std::nullopt;
 }
@@ -48,6 +50,7 @@ class Builder {
     add_scales();
     add_zero_points();
     add_post_ops();
+    add_output();
     attributes_.set_post_ops(post_ops_);
     const Desc x = matrix(spec_.m, d_.k, to_dnnl(d_.input));
     const Desc y = matrix(spec_.m, d_.n, to_dnnl(d_.output));
@@ -94,6 +97,15 @@ class Builder {
     }
   }
 
+  void add_output() {
+    if (size_of(d_.output) != 1) return;
+    attributes_.set_scales_mask(DNNL_ARG_DST, 0);
+    add(DNNL_ARG_ATTR_SCALES | DNNL_ARG_DST, vector(1), Role::output_scale);
+    if (d_.output_zero == 0) return;
+    attributes_.set_zero_points_mask(DNNL_ARG_DST, 0);
+    add(DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_DST, vector(1, Type::s32), Role::output_zero);
+  }
+
   void add_zero_points() {
     if (d_.input_zero) {
       attributes_.set_zero_points_mask(DNNL_ARG_SRC, 0);
@@ -121,7 +133,8 @@ class Builder {
     const Eltwise unary = eltwise_of(d_.activation).value();
     if (unary.algorithm != dnnl::algorithm::undef) post_ops_.append_eltwise(unary.algorithm, unary.alpha, unary.beta);
     if (d_.residual) {
-      add_binary(dnnl::algorithm::binary_add, matrix(spec_.m, d_.n, Type::f32), Role::residual);
+      add_binary(d_.residual_multiply ? dnnl::algorithm::binary_mul : dnnl::algorithm::binary_add,
+                 matrix(spec_.m, d_.n, to_dnnl(d_.residual_type)), Role::residual);
     }
     if (d_.clamp) {
       post_ops_.append_eltwise(dnnl::algorithm::eltwise_clip, static_cast<float>(d_.clamp_low),
@@ -164,16 +177,32 @@ std::optional<Desc> batched_weight(const MatmulSpec& spec, const Desc& weight) {
   return same ? std::optional(desc) : std::nullopt;
 }
 
+namespace {
+
+// What no attribute or post-op of oneDNN can say.
+std::optional<std::string> refuse_meaning(const ops::LinearDescriptor& d) {
+  for (const DType dtype : {d.input, d.weight, d.output, d.residual_type}) {
+    if (to_dnnl(dtype) == Type::undef) return fmt::format("oneDNN has no {}", name_of(dtype));
+  }
+  if (d.k == 0 || d.n == 0) return "oneDNN leaves products without elements undone";
+  if (d.dynamic != ops::Dynamic::none) return "oneDNN's matmul does not quantise its input";
+  if (d.weight_only() || d.weight_bits != 0) return "codes of weights alone are not made use of here";
+  if (d.row_max) return "oneDNN's matmul has no maxima of rows";
+  if (!eltwise_of(d.activation)) return fmt::format("oneDNN has no activation {}", ops::name_of(d.activation));
+  if (d.residual && size_of(d.residual_type) == 1 && (d.residual_scale != 1 || d.residual_zero != 0)) {
+    return "oneDNN takes an 8-bit residual as it is, without scale and zero point";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::string> refuse_matmul(const ops::LinearDescriptor& d, bool weight_zero) {
+  if (auto why = refuse_meaning(d)) return why;
   const auto types = [&] {
     return fmt::format("{} x {} -> {}{}", name_of(d.input), name_of(d.weight), name_of(d.output),
                        weight_zero ? " with a zero point of the weight" : "");
   };
-  for (const DType dtype : {d.input, d.weight, d.output}) {
-    if (to_dnnl(dtype) == dnnl::memory::data_type::undef) return fmt::format("oneDNN has no {}", name_of(dtype));
-  }
-  if (d.k == 0 || d.n == 0) return "oneDNN leaves products without elements undone";
-  if (!eltwise_of(d.activation)) return fmt::format("oneDNN has no activation {}", ops::name_of(d.activation));
   const auto answer = guarded("matmul", [&]() -> Result<std::string> {
     if (size_of(d.input) == 1 && !sums_bytes_exactly()) {
       return fmt::format("oneDNN on {} saturates sums of 8-bit products", isa_name());

@@ -29,6 +29,8 @@ enum class Role : std::uint8_t {
   weight_scale,  // f32 [N]
   weight_zero,   // i32, one
   alpha,         // f32, one
+  output_scale,  // f32, one
+  output_zero,   // i32, one
   residual,
   scratchpad,
 };
