@@ -70,7 +70,7 @@ CC
 }
 
 build() {
-  say "building; this happens once and takes about 10 minutes on two cores"
+  say "building; this happens once and takes 10 to 15 minutes on two cores"
   drop_other_primitives
   # -w: the sources are not ours to warn about. A static library for programs that are position independent.
   cmake -S "$WORK/onednn" -B "$WORK/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$WORK/install" \
