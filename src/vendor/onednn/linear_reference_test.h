@@ -218,14 +218,22 @@ inline Expected expected_at(const Problem& p, std::size_t i, std::size_t j) {
   return converted(d, e);
 }
 
-inline void expect_close(const Problem& p, const TestTensor& y, std::string_view what) {
-  const auto n = static_cast<std::size_t>(p.d.n);
-  const std::vector<double> got = doubles_of(y);
+// All elements of y, in rows.
+inline std::vector<Expected> expected_of(const Problem& p) {
+  std::vector<Expected> out;
   for (std::size_t i = 0; i < p.m; ++i) {
-    for (std::size_t j = 0; j < n; ++j) {
-      const Expected e = expected_at(p, i, j);
-      ASSERT_NEAR(got[i * n + j], e.value, e.error) << what << " at " << i << "," << j << ", " << ops::to_string(p.d);
-    }
+    for (std::size_t j = 0; j < static_cast<std::size_t>(p.d.n); ++j) out.push_back(expected_at(p, i, j));
+  }
+  return out;
+}
+
+inline void expect_close(const Problem& p, const std::vector<Expected>& expected, const TestTensor& y,
+                         std::string_view what) {
+  const std::vector<double> got = doubles_of(y);
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t at = 0; at < got.size(); ++at) {
+    ASSERT_NEAR(got[at], expected[at].value, expected[at].error)
+        << what << " at " << at << " of " << p.m << " rows, " << ops::to_string(p.d);
   }
 }
 
