@@ -110,9 +110,11 @@ struct Lines {
   }
   inline __attribute__((always_inline)) void step() {
     for (std::size_t left = per_step; left != 0 && panels != 0;) {
-      const std::size_t end = lines - next < left ? lines : next + left;
-      left -= end - next;
-      for (; next != end; ++next) __builtin_prefetch(panel + next * kLineBytes, 0, 2);
+      const std::size_t count = lines - next < left ? lines - next : left;
+      const char* line = panel + next * kLineBytes;
+      for (const char* end = line + count * kLineBytes; line != end; line += kLineBytes) __builtin_prefetch(line, 0, 2);
+      left -= count;
+      next += count;
       if (next != lines) return;
       next = 0;
       panel += b_panel;
