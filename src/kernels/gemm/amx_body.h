@@ -56,18 +56,18 @@ struct Half {
 
   Epilogue e;
   Args g;
-  bool full, panels_full;               // all columns; of the panels that it has
-  const std::int32_t* start = nullptr;  // Epilogue::column_start where the tiles begin with it
-  RowEpilogue<AmxNarrow, kVectors, true> full_rows;
-  RowEpilogue<AmxNarrow, kVectors, false> part_rows;
+  bool full, panels_full;                           // all columns; of the panels that it has
+  const std::int32_t* start = nullptr;              // Epilogue::column_start where the tiles begin with it
+  RowEpilogue<AmxNarrow, kVectors, true, 2> pairs;  // of rows
+  RowEpilogue<AmxNarrow, kVectors, false> rows;
 
   Half(const Args& whole, std::size_t column)
       : e(whole.epilogue != nullptr ? *whole.epilogue : kNoEpilogue),
         g(part_of(whole, column, e)),
         full(g.n == kWidth),
         panels_full(g.n % kPanelWidth == 0),
-        full_rows(g),
-        part_rows(g) {
+        pairs(g),
+        rows(g) {
     if (is_integer(static_cast<const Acc*>(nullptr)) && panels_full && !g.load_partial && e.column_start != nullptr) {
       start = e.column_start + g.column;
       e.column_start = nullptr;
@@ -91,10 +91,14 @@ struct Half {
     return g;
   }
 
-  // Row `row` of the call.
-  void finish(const Acc* sums, std::size_t row) const {
-    if (full) return full_rows.run(sums, row);
-    part_rows.run(sums, row);
+  // Finishes row `row` of the call, whole rows two at a time where two are left; returns how many.
+  std::size_t finish(const Acc* sums, std::size_t row, std::size_t left) const {
+    if (full && left > 1) {
+      pairs.run(sums, row);
+      return 2;
+    }
+    rows.run(sums, row);
+    return 1;
   }
 };
 
@@ -104,31 +108,29 @@ struct Between {
   Lines lines;
   const Half<Acc>* half = nullptr;
   const Acc* sums = nullptr;
-  std::size_t row = 0, left = 0;  // the next row to finish, of the call; how many
-  std::size_t steps = 0, due = 0, rows = 0;
+  std::size_t row = 0, left = 0;             // the next row to finish, of the call; how many
+  std::size_t steps = 0, rows = 0, due = 0;  // of the loop; the rows that it finishes; rows that are due, in 1 / steps
 
   explicit Between(const Lines& l) : lines(l) {}
   void begin(std::size_t steps_of_loop) {
     steps = steps_of_loop;
-    due = 0;
     rows = left;
+    due = 0;
   }
-  void finish_row() {
-    half->finish(sums, row);
-    sums += Half<Acc>::kWidth;
-    ++row;
-    --left;
+  std::size_t finish_rows() {
+    const std::size_t count = half->finish(sums, row, left);
+    sums += count * Half<Acc>::kWidth;
+    row += count;
+    left -= count;
+    return count;
   }
   inline __attribute__((always_inline)) void step() {
     due += rows;
-    while (due >= steps && left != 0) {
-      due -= steps;
-      finish_row();
-    }
+    while (due >= 2 * steps && left != 0) due -= finish_rows() * steps;
     lines.step();
   }
   void flush() {
-    while (left != 0) finish_row();
+    while (left != 0) finish_rows();
   }
 };
 struct OnlyLines {
