@@ -222,7 +222,8 @@ struct AmxBlocks {
 template <class D, int kPanels>
 __attribute__((noinline)) void amx_few_rows(const Args& g) {
   using Acc = typename D::Acc;
-  constexpr std::size_t kWidth = kPanels * kPanelWidth;
+  constexpr int kScratchPanels = kPanels > 2 ? 4 : 2;  // those of the epilogue: two of its sizes are enough
+  constexpr std::size_t kWidth = kScratchPanels * kPanelWidth;
   alignas(64) Acc sums[math::kTileRows * kWidth];
   alignas(64) char tail[math::kTileRows * math::kTileRowBytes];
   const std::size_t stride = g.a_pitch * sizeof(typename D::A), k_bytes = g.k * sizeof(typename D::A);
@@ -237,7 +238,7 @@ __attribute__((noinline)) void amx_few_rows(const Args& g) {
   store_sums<1, kPanels>(reinterpret_cast<char*>(sums), kWidth * sizeof(Acc), 0);
   Acc* partial = static_cast<Acc*>(g.partial);
   if (g.load_partial) add_partial(partial, g.partial_pitch, g.m, g.n, sums, kWidth);
-  if (g.epilogue != nullptr) return finish<AmxNarrow, kPanels>(sums, kWidth, g);
+  if (g.epilogue != nullptr) return finish<AmxNarrow, kScratchPanels>(sums, kWidth, g);
   store_partial(sums, kWidth, g.m, g.n, partial, g.partial_pitch);
 }
 
