@@ -155,7 +155,7 @@ struct Args {
 
   // B that a later call will read, to be brought into L2 meanwhile: before every `prefetch_every` steps of k (a step is
   // one line of a panel) one line of each of this block's panels, from `prefetch` on, panels b_panel apart. Rows whose
-  // block_m is large spread as many lines as their own K range has over the call. Only a hint: any address is legal.
+  // block_m is large spread the same number of lines evenly over the call. Only a hint: any address is legal.
   const void* prefetch = nullptr;
   std::size_t prefetch_every = 0;  // 0: none
 };

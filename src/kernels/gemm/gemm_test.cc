@@ -288,6 +288,27 @@ TEST_P(GemmKernel, RandomShapesPitchesAndSplits) {
   }
 }
 
+// A block of many tiles: rows around the tiles and the blocks of tiles, K around the granule, splits that leave partial
+// sums; then more rows than a call takes, so that calls of other heights follow one another.
+TEST_P(GemmKernel, LargeBlocks) {
+  if (row().block_m <= 33) return;
+  std::size_t choice = 0;
+  const std::size_t granule = row().tile_k;
+  for (const std::size_t m : {1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100}) {
+    for (const std::size_t k :
+         {std::size_t{0}, granule - 1, granule, granule + 1, 2 * granule, 3 * granule + 5, 4 * granule}) {
+      for (const std::size_t n : {64, 7 + 16 * static_cast<int>(choice % 4)}) {
+        if (!check({m, n, k, choice % 3 * 16, 1 + choice % 2, edge_of(choice)}, choice)) return;
+        ++choice;
+      }
+    }
+  }
+  // 16 blocks of 32 rows and one of a single row; on from there, columns of one panel.
+  check({513, 64, granule, 0, 1, Edge::back}, 0);
+  check({513, 9, granule + 1, 0, 1, Edge::front}, 1);
+  check({row().block_m + 6, 2 * row().block_n, 2 * granule, 0, 2, Edge::back}, 3);
+}
+
 // Minutes: --gtest_also_run_disabled_tests --gtest_filter='*FullSweep*'
 TEST_P(GemmKernel, DISABLED_FullSweep) {
   std::size_t choice = 0;
