@@ -173,10 +173,11 @@ struct RowEpilogue {
   }
 
   inline __attribute__((always_inline)) void store(F (&x)[kAll], std::size_t i) const {
+    const std::size_t at = i * g.out_pitch;
     const auto put = [&](auto&& one) {
 #pragma GCC unroll 8
       for (int v = 0; v < kAll; ++v) {
-        if (kFull || count(v) != 0) one((i + row_of(v)) * g.out_pitch + lane_of(v), v);
+        if (kFull || count(v) != 0) one(at + row_of(v) * g.out_pitch + lane_of(v), v);
       }
     };
     switch (e.out_type) {
