@@ -16,7 +16,9 @@ namespace intaglio::kernels::gemm {
 
 // Whether tests can run the kernels of a level: the CPU has it, or the test program emulates it (tests/emulation; then
 // the case's report says so). Benchmarks link no emulator and get what the CPU has.
-inline bool machine_has(std::string_view isa) { return emulation::runs(isa) != emulation::Runs::none; }
+inline bool machine_has(std::string_view isa) {
+  return emulation::runs(isa) != emulation::Runs::none;
+}
 
 enum class Edge { front, back };  // which end of the buffer touches a guard page to the byte
 
