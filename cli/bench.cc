@@ -24,6 +24,7 @@ struct BenchOptions : ModelOptions {
 
 struct Measured {
   std::vector<BenchResult> results;  // of one model with one number of threads
+  Json huge_pages;                   // of ours
   Json shapes;
 };
 
@@ -42,6 +43,7 @@ Json result_json(const BenchResult& result, const Measured& measured) {
                {"iterations", result.nanoseconds.size()},
                {"peak_rss_mb", result.peak_rss_mb},
                {"ratio_to_best_peer", result.ratio > 0 ? Json(result.ratio) : Json()}};
+  if (result.ours) json["huge_pages"] = measured.huge_pages;
   if (result.compared) {
     json["error"] = {
         {"max_abs", result.error.max_abs}, {"rel_l2", result.error.rel_l2}, {"cosine", result.error.cosine}};
@@ -114,7 +116,8 @@ Measured bench_one(const BenchOptions& options, const NamedShapes& shapes, const
   } else {
     session.set_inputs(read_inputs(ports, paths));
   }
-  Measured measured{measure(session, plan), Json::object()};
+  Measured measured{measure(session, plan), huge_pages_json(session.model().facts(), options.huge_pages),
+                    Json::object()};
   for (std::size_t i = 0; i < ports.size(); ++i) measured.shapes[ports[i].name] = session.inputs()[i].shape();
   return measured;
 }
@@ -168,6 +171,7 @@ Command add_bench(CLI::App& tool) {
       ->type_name("LIST");
   parser->add_flag("--worker", options->worker, "serve bench requests on stdin and stdout");
   add_compiling(*parser, *options);
+  add_huge_pages(*parser, *options);
   add_json(*parser, options->json);
   parser->footer(
       "--threads takes a list here. Peers run in a Python process (INTAGLIO_PYTHON, else python3) on the\n"

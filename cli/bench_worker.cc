@@ -153,6 +153,7 @@ Json ready_json(const ModelOptions& options, const Model& model) {
           {"dtype", options.dtype},
           {"compile_ms", facts.compile_ms},
           {"load_ms", facts.load_ms},
+          {"huge_pages", huge_pages_json(facts, options.huge_pages)},
           {"inputs", ports_json(model.inputs())},
           {"outputs", ports_json(model.outputs())}};
 }

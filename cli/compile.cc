@@ -58,6 +58,8 @@ Json report_json(const PlanOptions& options, const Model& model, double save_ms)
           {"near_misses", explanation.near_misses.size()},
           {"fallbacks", explanation.fallbacks.size()},
           {"packs", facts.packs},
+          {"packed_weights", facts.packed_weights},
+          {"packed_bytes", facts.packed_bytes},
           {"compile_ms", facts.compile_ms},
           {"import_ms", facts.import_ms},
           {"passes_ms", facts.passes_ms},
@@ -73,6 +75,7 @@ void report_text(const PlanOptions& options, const Model& model, double save_ms)
                     options.model, megabytes(facts.weight_bytes)));
   print(fmt::format("{} nodes became {} steps; {} fusions, {} near misses, {} fallbacks\n", facts.model_nodes,
                     facts.steps, facts.fused, explanation.near_misses.size(), explanation.fallbacks.size()));
+  print(fmt::format("{} weights packed ({}), once each\n", facts.packs, megabytes(facts.packed_bytes)));
   print(fmt::format("import {}, passes {}, packing {}, saving {}\n", milliseconds(facts.import_ms),
                     milliseconds(facts.passes_ms), milliseconds(facts.lower_ms), milliseconds(save_ms)));
   if (!explanation.near_misses.empty() || !explanation.fallbacks.empty())

@@ -17,6 +17,7 @@ struct ExplainOptions : ModelOptions {
 
 struct Explained {
   Explanation explanation;
+  ModelFacts facts;
   std::vector<PortInfo> ports;
   std::vector<Shape> shapes;  // empty: without shapes
 };
@@ -54,6 +55,10 @@ Json report_json(const ExplainOptions& options, const Explained& told) {
   for (const Fallback& fallback : e.fallbacks)
     json["fallbacks"].push_back({{"node", fallback.node}, {"reason", fallback.reason}});
   json["weight_bytes"] = e.weight_bytes;
+  json["packing"] = {
+      {"weights", e.packed_weights}, {"bytes", e.packed_bytes}, {"packs", e.packs}, {"packs_since", e.packs_since}};
+  json["huge_pages"] = huge_pages_json(told.facts, options.huge_pages);
+  json["bindings"] = bound ? Json(e.bindings) : Json();
   json["arena_bytes"] = bound ? Json(e.arena_bytes) : Json();
   json["arena_lower_bound_bytes"] = bound ? Json(e.arena_lower_bound_bytes) : Json();
   return json;
@@ -80,12 +85,23 @@ std::string steps_text(const Explained& told) {
   return table_text({">", "op", "kernel", "isa", "epilogue", "blocking", ">flops", ">bytes", "node"}, rows);
 }
 
+std::string weights_text(const Explanation& e) {
+  std::string text =
+      fmt::format("\nweights {}: {} packed ({}); this process packed {}, and {} since", megabytes(e.weight_bytes),
+                  e.packed_weights, megabytes(e.packed_bytes), e.packs, e.packs_since);
+  if (e.huge_page_bytes != 0) text += fmt::format(", {} on huge pages", megabytes(e.huge_page_bytes));
+  if (!e.huge_pages_refused.empty()) text += "; huge pages: " + e.huge_pages_refused;
+  return text;
+}
+
 void report_text(const Explained& told) {
   const Explanation& e = told.explanation;
   print(steps_text(told));
-  print(fmt::format("\n{} steps, weights {}", e.steps.size(), megabytes(e.weight_bytes)));
+  print(fmt::format("\n{} steps", e.steps.size()));
   if (!told.shapes.empty())
-    print(fmt::format(", arena {} (lower bound {})", megabytes(e.arena_bytes), megabytes(e.arena_lower_bound_bytes)));
+    print(fmt::format(" of {} distinct bindings, arena {} (lower bound {})", e.bindings, megabytes(e.arena_bytes),
+                      megabytes(e.arena_lower_bound_bytes)));
+  print(weights_text(e));
   std::map<std::string, int> fired;
   for (const FiredFusion& fusion : e.fusions) ++fired[fusion.pattern];
   print(fmt::format("\n\nfusions: {}\n", e.fusions.size()));
@@ -110,7 +126,7 @@ void run_explain(const ExplainOptions& options) {
   const bool json = wants_json(options);
   const NamedShapes given = parse_shapes(options.shapes);
   const Model model = open_model(options);
-  Explained told{{}, model.inputs(), {}};
+  Explained told{{}, model.facts(), model.inputs(), {}};
   const ResolvedShapes resolved = resolve_shapes(told.ports, given, "--shape");
   for (const std::string& text : resolved.notes) note(text);
   told.shapes = resolved.shapes;
@@ -128,6 +144,7 @@ Command add_explain(CLI::App& tool) {
   add_shapes(*parser, *options);
   parser->add_option("--format", options->format, "text or json")->type_name("FORMAT");
   add_compiling(*parser, *options);
+  add_huge_pages(*parser, *options);
   add_json(*parser, options->json);
   parser->footer(
       "Steps with kernel, instruction set, blocking, work and memory for these input shapes; which\n"

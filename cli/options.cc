@@ -62,6 +62,10 @@ void add_compiling(CLI::App& parser, ModelOptions& options) {
       ->type_name("NAME=FILE.npy");
 }
 
+void add_huge_pages(CLI::App& parser, ModelOptions& options) {
+  parser.add_flag("--huge-pages", options.huge_pages, "copy packed weights to huge pages of this process");
+}
+
 void add_shapes(CLI::App& parser, ModelOptions& options) {
   parser.add_option("--shape", options.shapes, "shape of an input, as in ids=1x128; repeatable")
       ->allow_extra_args(false)
@@ -117,6 +121,7 @@ CompileOptions compile_options(const ModelOptions& options) {
   CompileOptions out;
   out.threads = parse_threads(options.threads);
   out.dtype = parse_arithmetic(options.dtype);
+  out.huge_pages = options.huge_pages;
   out.require = split_lists(options.require);
   check_names("--require", "requirement", out.require, {"fused", "no-fallback"});
   const auto disabled = split_lists(options.disabled_passes);

@@ -38,12 +38,14 @@ struct ModelOptions {
   std::vector<std::string> fixed;            // name=file.npy
   std::string threads;
   std::string dtype = "f32";
+  bool huge_pages = false;
   bool json = false;
 };
 
 // What each of these adds to a command's parser.
 void add_model(CLI::App& parser, ModelOptions& options, const std::string& what);
 void add_compiling(CLI::App& parser, ModelOptions& options);  // --threads --dtype --require --disable-pass --fix
+void add_huge_pages(CLI::App& parser, ModelOptions& options);
 void add_shapes(CLI::App& parser, ModelOptions& options);
 void add_inputs(CLI::App& parser, ModelOptions& options);
 void add_json(CLI::App& parser, bool& json);

@@ -66,6 +66,13 @@ Json ports_json(const std::vector<InspectedPort>& ports) {
   return out;
 }
 
+Json huge_pages_json(const ModelFacts& facts, bool wanted) {
+  if (!wanted) return {};
+  return {{"bytes", facts.huge_page_bytes},
+          {"of_bytes", facts.packed_bytes},
+          {"refused", facts.huge_pages_refused.empty() ? Json() : Json(facts.huge_pages_refused)}};
+}
+
 Json tensor_json(const std::string& name, const Tensor& tensor) {
   return {{"name", name}, {"dtype", name_of(tensor.dtype())}, {"shape", tensor.shape()}};
 }

@@ -72,6 +72,7 @@ Json report_json(const RunOptions& options, const Session& session, bool random,
   }
   json["arena_bytes"] = session.arena_bytes();
   json["weight_bytes"] = facts.weight_bytes;
+  json["huge_pages"] = huge_pages_json(facts, options.huge_pages);
   json["peak_rss_mb"] = static_cast<double>(process_bytes("VmHWM")) / 1e6;
   return json;
 }
@@ -124,6 +125,7 @@ Command add_run(CLI::App& tool) {
   parser->add_option("-o,--output", options->output, "where outputs go: .npz, or .npy for one output")
       ->type_name("FILE");
   add_compiling(*parser, *options);
+  add_huge_pages(*parser, *options);
   add_json(*parser, options->json);
   parser->footer(
       "Without --input the inputs are random, seeded by their names: floats in [-1, 1), indices within\n"

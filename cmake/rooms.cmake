@@ -1,9 +1,11 @@
 # A room is a folder under src/: its sources make one static library, its *_test.cc one test program.
 # A room whose folder does not exist yet is skipped, so that a room appears when something lives in it.
 #
-#   intaglio_room(<room> [THREADED] [DEPS <room>…] [LIBS <target>…])
+#   intaglio_room(<room> [THREADED] [EMULATED] [DETACHED] [DEPS <room>…] [LIBS <target>…])
 #
+# EMULATED: the room's tests may execute instructions that the CPU lacks (cmake/emulation.cmake).
 # THREADED: the room's tests start threads; they carry the label `threads` and run under the thread sanitizer.
+# DETACHED: not part of libintaglio; programs link intaglio_<room> themselves.
 # A test whose name (suite or case) contains "Slow" carries the label `slow` instead of `fast`.
 
 set(INTAGLIO_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Werror)
@@ -45,7 +47,7 @@ function(intaglio_register_tests name program sources)
 endfunction()
 
 function(intaglio_room room)
-  cmake_parse_arguments(ROOM "THREADED" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "THREADED;EMULATED;DETACHED" "" "DEPS;LIBS" ${ARGN})
   set(dir ${CMAKE_CURRENT_SOURCE_DIR}/src/${room})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
   set(tests ${sources})
@@ -67,12 +69,18 @@ function(intaglio_room room)
   foreach(source ${sources})
     intaglio_isa_flags(${source})
   endforeach()
-  set_property(GLOBAL APPEND PROPERTY INTAGLIO_ROOMS ${room})
-  set_property(GLOBAL APPEND PROPERTY INTAGLIO_ROOM_LIBS ${ROOM_LIBS})
+  if(NOT ROOM_DETACHED)
+    set_property(GLOBAL APPEND PROPERTY INTAGLIO_ROOMS ${room})
+    set_property(GLOBAL APPEND PROPERTY INTAGLIO_ROOM_LIBS ${ROOM_LIBS})
+  endif()
   if(INTAGLIO_TESTS AND tests)
     add_executable(${room}_test ${tests})
     target_compile_options(${room}_test PRIVATE ${INTAGLIO_WARNINGS} ${INTAGLIO_BASE_ISA})
-    target_link_libraries(${room}_test PRIVATE intaglio_${room} GTest::gmock GTest::gtest_main)
+    set(main GTest::gtest_main)
+    if(ROOM_EMULATED)
+      set(main intaglio_emulation_main)
+    endif()
+    target_link_libraries(${room}_test PRIVATE intaglio_${room} GTest::gmock ${main})
     target_compile_definitions(${room}_test PRIVATE INTAGLIO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     set(threaded)
     if(ROOM_THREADED)
@@ -95,6 +103,7 @@ function(intaglio_bench_of room dir)
   endif()
   add_executable(${room}_bench EXCLUDE_FROM_ALL ${benches})
   target_compile_options(${room}_bench PRIVATE ${INTAGLIO_WARNINGS} ${INTAGLIO_BASE_ISA})
+  target_include_directories(${room}_bench PRIVATE ${CMAKE_SOURCE_DIR})  # tests/emulation/machine.h
   target_link_libraries(${room}_bench PRIVATE intaglio_${room} benchmark::benchmark)
   set(has_main FALSE)
   foreach(bench ${benches})
@@ -112,6 +121,7 @@ endfunction()
 function(intaglio_tests_of folder)
   cmake_parse_arguments(ROOM "THREADED" "" "DEPS;LIBS" ${ARGN})
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.cc)
+  list(FILTER tests EXCLUDE REGEX "/tests/emulation/")  # a program of its own
   if(NOT INTAGLIO_TESTS OR NOT tests)
     return()
   endif()

@@ -68,6 +68,20 @@ need_python() {  # base | torch: sets PYTHON to the virtual environment, with th
   cat tests/models/requirements-*.txt >"$stamp"
 }
 
+need_onednn() {  # for the tests of src/vendor/onednn, where CMake finds it; nothing to do beside tools/build_onednn.sh
+  local lock=tests/models/requirements-onednn.txt prefix=.cache/onednn-3.2
+  [[ ! -e .cache/onednn-3.7.2/lib/cmake/dnnl/dnnl-config.cmake ]] || return 0
+  cmp -s "$lock" "$prefix/.lock" && return 0
+  [[ -z ${DEV_NO_INSTALL:-} ]] || die "$prefix does not hold $lock"
+  need_python base
+  say "installing $lock into $prefix"
+  rm -rf "$prefix"
+  # A prefix, because --target drops what is not Python: the library and its CMake package.
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --ignore-installed --no-warn-script-location \
+    --prefix "$prefix" -r "$lock" >&2 || die "pip could not install $lock"
+  cp "$lock" "$prefix/.lock"
+}
+
 warn_of_cuda() {  # lock: a CUDA build of PyTorch is gigabytes that a CPU project never uses
   local report gpu
   report=$(mktemp)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Adds up what a test run did: cases passed, failed, skipped, and the reason of every skip.
+"""Adds up what a test run did: cases passed, failed, skipped, the reason of every skip, and how many cases ran
+instructions that this CPU lacks (tests/emulation).
 
     test_summary.py --stage test --write build/summary/test.txt build/release/test-results
     test_summary.py --total build/summary --failed-stages "lint demo"
@@ -15,7 +16,8 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 
-Counts = collections.namedtuple("Counts", "passed failed skipped reasons")
+# emulated: (cases, instructions)
+Counts = collections.namedtuple("Counts", "passed failed skipped reasons emulated", defaults=[(0, 0)])
 
 
 def read_cases(path):
@@ -25,10 +27,11 @@ def read_cases(path):
     except (OSError, ET.ParseError):
         return None
     passed = failed = 0
-    reasons = []
+    reasons, emulated = [], []
     for case in root.iter("testcase"):
         name = f'{case.get("classname", "")}.{case.get("name", "")}'.strip(".")
         skip = case.find("skipped")
+        emulated += [int(p.get("value")) for p in case.iter("property") if p.get("name") == "emulated_instructions"]
         if case.get("status") == "notrun" and case.get("result") == "suppressed":
             reasons.append((name, "disabled: a case for running by hand (--gtest_also_run_disabled_tests)"))
         elif case.find("failure") is not None or case.find("error") is not None:
@@ -40,12 +43,12 @@ def read_cases(path):
             reasons.append((name, " ".join(lines).strip() or "no reason given"))
         else:
             passed += 1
-    return Counts(passed, failed, len(reasons), reasons)
+    return Counts(passed, failed, len(reasons), reasons, (len(emulated), sum(emulated)))
 
 
 def read_run(folder):
     junit = ET.parse(folder / "ctest.junit.xml").getroot()
-    passed = failed = skipped = 0
+    passed = failed = skipped = emulated_cases = emulated_instructions = 0
     reasons = []
     for test in junit.iter("testcase"):
         name = test.get("name")
@@ -61,8 +64,10 @@ def read_run(folder):
         passed += counts.passed
         failed += counts.failed
         skipped += counts.skipped
+        emulated_cases += counts.emulated[0]
+        emulated_instructions += counts.emulated[1]
         reasons += [(f"{name}: {case}" if case != name else name, why) for case, why in counts.reasons]
-    return Counts(passed, failed, skipped, reasons)
+    return Counts(passed, failed, skipped, reasons, (emulated_cases, emulated_instructions))
 
 
 def show_output(folder, name):
@@ -115,11 +120,13 @@ def self_test():
             '<testsuite><testcase name="a" status="run"/><testcase name="b" status="fail"><failure/></testcase>'
             '<testcase name="c" status="run"/></testsuite>')
         (folder / "a.xml").write_text(
-            '<testsuites><testsuite><testcase name="x" classname="A" result="completed"/>'
+            '<testsuites><testsuite><testcase name="x" classname="A" result="completed"><properties>'
+            '<property name="emulated_instructions" value="70"/></properties></testcase>'
             '<testcase name="y" classname="A" result="skipped"><skipped message="a.cc:3&#x0A;no AMX here"/></testcase>'
             "</testsuite></testsuites>")
         got = read_run(folder)
         assert got[:3] == (2, 1, 1), got
+        assert got.emulated == (1, 70), got.emulated
         assert got.reasons == [("a: A.y", "no AMX here")], got.reasons
         (folder / "torn.xml").write_text("<testsuites>")
         assert read_cases(folder / "torn.xml") is None
@@ -146,6 +153,8 @@ def main():
     if args.show:
         show_output(args.folder, args.show)
     print_reasons(counts.reasons)
+    if counts.emulated[0]:
+        print(f"emulated: {counts.emulated[0]} cases ran {counts.emulated[1]} instructions that this CPU lacks")
     if args.write:
         args.write.parent.mkdir(parents=True, exist_ok=True)
         args.write.write_text(f"{counts.passed} {counts.failed} {counts.skipped}\n")

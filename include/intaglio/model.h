@@ -26,6 +26,10 @@ struct CompileOptions {
   // What must hold, else Error (requirement) with the nodes that fall short: "fused" (no near miss of a fusion),
   // "no-fallback" (no kernel was refused).
   std::vector<std::string> require;
+  // Packed weights go to memory of this process on huge pages (2 MiB), where kernels miss the TLB less. Costs a copy.
+  // Where the system has none, they stay where they are and ModelFacts::huge_pages_refused says why. Throws Error
+  // (usage) if they exceed the memory of the machine or its cgroup, (internal) if memory is refused.
+  bool huge_pages = false;
   // Called with a stage ("import", "passes", "pack") and the fraction done. May be empty.
   std::function<void(std::string_view stage, double fraction)> progress;
 };
@@ -34,6 +38,9 @@ struct LoadOptions {
   int threads = 0;
   bool verify = false;  // check the checksums of all weights (also INTAGLIO_VERIFY=1)
   std::vector<std::string> require;
+  // As in CompileOptions. Without it weights are pages of the plan's file: read when first used, shared by all
+  // processes that map it. With it all are read and copied at load, and are this process's own.
+  bool huge_pages = false;
 };
 
 // The names of all passes, in order of execution.

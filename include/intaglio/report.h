@@ -48,7 +48,11 @@ struct ModelFacts {
   std::int64_t steps = 0;
   std::int64_t fused = 0;  // patterns that fired
   std::size_t weight_bytes = 0;
-  std::size_t packs = 0;  // how many weights were packed, once each
+  std::size_t packs = 0;  // weights packed to make this model: every one once when compiling, none when loading
+  std::size_t packed_weights = 0;  // of the plan, and their bytes
+  std::size_t packed_bytes = 0;
+  std::size_t huge_page_bytes = 0;  // of packed weights on huge pages when the model was made
+  std::string huge_pages_refused;   // why not all of them though it was asked for; else empty
 };
 
 struct ExplainedStep {
@@ -78,6 +82,12 @@ struct Explanation {
   std::vector<NearMiss> near_misses;
   std::vector<Fallback> fallbacks;
   std::size_t weight_bytes = 0;
+  std::size_t packed_weights = 0, packed_bytes = 0, packs = 0;  // as in ModelFacts
+  // Weights that this process has packed since the model was made: by compiling others. Shapes and runs pack nothing.
+  std::size_t packs_since = 0;
+  std::size_t huge_page_bytes = 0;  // as in ModelFacts
+  std::string huge_pages_refused;
+  std::size_t bindings = 0;                 // with input shapes only: distinct problems among the steps
   std::size_t arena_bytes = 0;              // with input shapes only
   std::size_t arena_lower_bound_bytes = 0;  // the most bytes alive at one step
 };

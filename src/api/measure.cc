@@ -42,9 +42,8 @@ void measure_peaks(IsaSet isa, std::vector<v1::DoctorMeasurement>& out) {
     if (!usable(row.isa, isa)) continue;
     alignas(64) std::byte sink[kernels::probe::kSinkBytes];
     const double rate = best_rate(row.operations, [&](std::size_t calls) { row.kernel(calls, sink); });
-    const bool floating = row.quantity == kernels::probe::Quantity::fma_f32;
-    out.push_back(
-        {std::string(floating ? "f32 peak " : "u8s8 peak ") + row.isa, rate / 1e9, floating ? "GFLOP/s" : "GOP/s"});
+    out.push_back({std::string(name_of(row.quantity)) + " peak " + row.isa, rate / 1e9,
+                   is_integer(row.quantity) ? "GOP/s" : "GFLOP/s"});
   }
 }
 

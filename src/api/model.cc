@@ -30,6 +30,11 @@ v1::ModelFacts facts_of(const plan::Plan& plan) {
   facts.steps = static_cast<std::int64_t>(plan.steps.size());
   facts.fused = static_cast<std::int64_t>(plan.report.fusions.size());
   facts.weight_bytes = plan.weight_bytes();
+  const plan::PackedWeights packed = plan::packed_weights(plan);
+  facts.packed_weights = packed.count;
+  facts.packed_bytes = packed.bytes;
+  facts.huge_page_bytes = plan.huge_weights.bytes;
+  facts.huge_pages_refused = plan.huge_weights.refused;
   return facts;
 }
 
@@ -38,8 +43,18 @@ v1::Model make_model(std::shared_ptr<const plan::Plan> plan, v1::ModelFacts fact
   impl->pool = pool_for(threads);
   impl->plan = std::move(plan);
   impl->facts = std::move(facts);
+  impl->packs_when_made = ops::pack_counters().packs;
   describe_ports(*impl->plan, impl->inputs, impl->outputs);
   return v1::ModelAccess::make(std::move(impl));
+}
+
+// Copies of weights must fit into what the machine and its cgroup have at all.
+plan::HugePageOptions huge_pages(bool wanted) {
+  const cpu::Machine& machine = cpu::detect();
+  plan::HugePageOptions options{wanted, SIZE_MAX};
+  if (machine.memory_bytes != 0) options.most_bytes = machine.memory_bytes;
+  if (machine.memory_limit) options.most_bytes = std::min<std::size_t>(options.most_bytes, *machine.memory_limit);
+  return options;
 }
 
 // The tensor's bytes are shared with the caller's tensor for the time of the compilation.
@@ -62,6 +77,7 @@ compile::CompileOptions to_rooms(const v1::CompileOptions& options) {
   for (const v1::NamedTensor& fixed : options.fixed_inputs)
     out.import.fixed_inputs.emplace(fixed.name, to_ir(fixed.tensor));
   out.passes.disabled.insert(options.disabled_passes.begin(), options.disabled_passes.end());
+  out.huge_pages = huge_pages(options.huge_pages);
   out.progress = options.progress;
   return out;
 }
@@ -83,13 +99,16 @@ v1::Model compile_model(const std::string& path, const v1::CompileOptions& optio
 
 v1::Model load_model(const std::string& path, const v1::LoadOptions& options) {
   const auto start = std::chrono::steady_clock::now();
+  const ops::PackCounters before = ops::pack_counters();
   const EnvOptions environment = unwrap(read_environment());
   const ops::Target target = unwrap(ops::host_target());
-  auto plan = unwrap(plan::load(path, ops::own_candidates(), target, {options.verify || environment.verify}));
+  auto plan = unwrap(plan::load(path, ops::own_candidates(), target,
+                                {options.verify || environment.verify, huge_pages(options.huge_pages)}));
   check_requirements(*plan, options.require);
   v1::ModelFacts facts = facts_of(*plan);
   facts.from_plan = true;
   facts.load_ms = since(start);
+  facts.packs = ops::pack_counters().packs - before.packs;
   return make_model(std::move(plan), std::move(facts), options.threads);
 }
 
@@ -228,7 +247,7 @@ Expected<Model> try_load(const std::string& path, const LoadOptions& options) {
 
 Model open(const std::string& path, const CompileOptions& options) {
   if (!plan::looks_like_plan(path)) return internal::compile_model(path, options);
-  return internal::load_model(path, {options.threads, false, options.require});
+  return internal::load_model(path, {options.threads, false, options.require, options.huge_pages});
 }
 
 std::vector<std::string> pass_names() {

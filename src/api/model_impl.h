@@ -13,6 +13,7 @@ struct Model::Impl {
   std::shared_ptr<threads::Pool> pool;
   std::vector<PortInfo> inputs, outputs;
   ModelFacts facts;
+  std::size_t packs_when_made = 0;  // by the counter of the process
 
   // Contexts of run(): taken by one caller at a time, given back afterwards.
   mutable std::mutex mutex;

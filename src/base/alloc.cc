@@ -9,10 +9,11 @@
 #include <cstring>
 #include <utility>
 
+#include "base/huge_pages.h"
+
 namespace intaglio {
 
 namespace {
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kPage = 4096;
 // From here zeroed bytes come from fresh pages of the kernel instead of a memset.
 constexpr std::size_t kZeroedByMapping = std::size_t{1} << 20;

@@ -91,6 +91,14 @@ Result<std::span<const std::byte>> MappedFile::range(std::uint64_t offset, std::
   return bytes().subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
 }
 
+void MappedFile::release_pages(std::span<const std::byte> part) const {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t first = (begin + page - 1) / page * page, end = (begin + part.size()) / page * page;
+  // Private and never written: the next access reads the file's page again.
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
 Result<fs::path> resolve_inside(const fs::path& directory, std::string_view location) {
   const auto refuse = [&](std::string_view why) {
     return file_error(directory, fmt::format("refers to the file '{}', which {}", location.substr(0, 200), why),

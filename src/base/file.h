@@ -30,6 +30,8 @@ class MappedFile {
   const std::filesystem::path& path() const { return path_; }
   // Bytes [offset, offset + size) or an error (file) that names the file, the offset and what was wanted.
   Result<std::span<const std::byte>> range(std::uint64_t offset, std::uint64_t size, std::string_view what) const;
+  // Pages that lie wholly in `part`, a part of bytes(), no longer count as this process's memory; they stay readable.
+  void release_pages(std::span<const std::byte> part) const;
 
  private:
   MappedFile() = default;

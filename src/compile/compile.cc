@@ -49,6 +49,8 @@ Result<std::shared_ptr<const plan::Plan>> compile_graph(ir::Graph graph, std::st
   const auto candidates = options.candidates.empty() ? ops::own_candidates() : options.candidates;
   Lowering lowering(graph, candidates, target, options.progress);
   INTAGLIO_TRY(auto plan, lowering.run());
+  if (options.huge_pages.wanted)
+    INTAGLIO_CHECK(plan::use_huge_pages(*plan, candidates, target, options.huge_pages.most_bytes));
   plan->report.model = std::move(name);
   plan->report.format = std::move(format);
   plan->report.model_nodes = static_cast<std::int64_t>(stages.nodes_imported);

@@ -14,6 +14,7 @@
 #include "ops/candidate.h"
 #include "passes/pass.h"
 #include "plan/plan.h"
+#include "plan/weights.h"
 
 namespace intaglio::compile {
 
@@ -22,6 +23,7 @@ struct CompileOptions {
   passes::PassOptions passes;
   std::optional<ops::Target> target;                  // nullopt: this machine, capped by INTAGLIO_MAX_ISA
   std::span<const ops::Candidate* const> candidates;  // empty: ops::own_candidates()
+  plan::HugePageOptions huge_pages;                   // for the packed weights, once all are packed
   // Called as the stages begin: ("import", 0..1), ("passes", ...), ("pack", ...). May be empty.
   std::function<void(std::string_view stage, double fraction)> progress;
 };

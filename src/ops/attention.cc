@@ -21,7 +21,7 @@ using Size = std::size_t;
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 struct AttentionKernels {
-  GemmKernels gemm;
+  const gemm::KernelRow* gemm = nullptr;
   const table::SoftmaxRow* softmax = nullptr;
   const table::MoveRow* move[4] = {};  // indexed by Move
 };
@@ -29,7 +29,7 @@ struct AttentionKernels {
 AttentionKernels choose_attention(IsaSet isa) {
   const IsaSet set{isa.bits | isa_bit(Isa::scalar)};
   AttentionKernels kernels;
-  kernels.gemm = choose_gemm(gemm::Types::f32, set);
+  kernels.gemm = choose_gemm(gemm::Types::f32, set, kManyRows);
   kernels.softmax = best_row(table::kSoftmaxKernels, table::kSoftmaxKernelCount, set, [](const auto&) { return true; });
   for (const table::Move move :
        {table::Move::pack_keys, table::Move::pack_values, table::Move::dot, table::Move::mix}) {
@@ -47,7 +47,7 @@ void multiply(const gemm::KernelRow& row, gemm::Args args, Size m, Size n) {
   for (Size j = 0; j < n; j += row.block_n) {
     args.n = std::min(row.block_n, n - j);
     args.column = j;
-    args.b = static_cast<const float*>(whole.b) + j / gemm::kPanelWidth * whole.b_panel;
+    args.b = static_cast<const char*>(whole.b) + j / gemm::kPanelWidth * whole.b_panel;
     for (Size i = 0; i < m; i += row.block_m) {
       args.m = std::min(row.block_m, m - i);
       args.row = i;
@@ -81,7 +81,7 @@ class AttentionOp final : public PreparedOp {
   AttentionOp(const AttentionDescriptor& descriptor, const Target& target)
       : d_(descriptor), kernels_(choose_attention(target.isa)) {}
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    INTAGLIO_TRY(std::unique_ptr<const Binding> binding, bind_attention(d_, request, kernels_.gemm.many->block_m));
+    INTAGLIO_TRY(std::unique_ptr<const Binding> binding, bind_attention(d_, request, kernels_.gemm->block_m));
     return binding;
   }
   RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept override;
@@ -89,7 +89,7 @@ class AttentionOp final : public PreparedOp {
     const char* mask = d_.mask == AttentionMask::none   ? ""
                        : d_.mask == AttentionMask::kept ? " bool-mask"
                                                         : " added-mask";
-    return {kernels_.gemm.many->name, kernels_.gemm.many->isa,
+    return {kernels_.gemm->name, kernels_.gemm->isa,
             fmt::format("{}{}{}", kernels_.softmax->name, mask, d_.causal ? " causal" : "")};
   }
 
@@ -236,10 +236,10 @@ void AttentionOp::score(const AttentionBinding& b, const RunArgs& args, const He
   product.a = item.q;
   product.a_pitch = static_cast<Size>(b.q.row);
   product.b = args.thread_scratch;
-  product.b_panel = gemm::panel_elements(gemm::Layout::panels16_f32, product.k);
+  product.b_panel = gemm::panel_bytes(gemm::Layout::panels16_f32, product.k);
   product.partial = scores;
   product.partial_pitch = b.pitch;
-  multiply(*kernels_.gemm.many, product, item.rows, keys);
+  multiply(*kernels_.gemm, product, item.rows, keys);
 }
 
 void AttentionOp::soften(const AttentionBinding& b, const Item& item, float* scores, float* rescale, Size first,
@@ -307,11 +307,11 @@ void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const Head
     product.a_pitch = b.pitch;
     product.b = args.thread_scratch + b.values_at;
     const Size packed = std::min(static_cast<Size>(b.key_block), static_cast<Size>(b.keys) - first);
-    product.b_panel = gemm::panel_elements(gemm::Layout::panels16_f32, packed);
+    product.b_panel = gemm::panel_bytes(gemm::Layout::panels16_f32, packed);
     product.partial = item.y;
     product.partial_pitch = static_cast<Size>(b.y.row);
     product.load_partial = first != 0;
-    multiply(*kernels_.gemm.many, product, item.rows, static_cast<Size>(b.value_depth));
+    multiply(*kernels_.gemm, product, item.rows, static_cast<Size>(b.value_depth));
   }
   if (!last) return;
   for (Size r = 0; r < item.rows; ++r) {

@@ -96,6 +96,12 @@ Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, A
 
 }  // namespace
 
+std::string AttentionBinding::blocking_text() const {
+  if (kv_heads == 0) return "empty";
+  if (direct) return fmt::format("rows in place, {} x {} keys", key_blocks, key_block);
+  return fmt::format("{} queries x {} keys, {} key blocks", query_block, key_block, key_blocks);
+}
+
 Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescriptor& d, const BindRequest& request,
                                                          std::size_t row_granule) {
   auto b = std::make_unique<AttentionBinding>();
@@ -103,7 +109,6 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
   INTAGLIO_TRY(const std::int64_t results, element_count(request.outputs[0].shape));
   if (results == 0) {
     b->kv_heads = 0;  // nothing to run
-    b->blocking = "empty";
     return b;
   }
   const auto granule = static_cast<std::int64_t>(row_granule);
@@ -129,9 +134,6 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
   b->flops = 2.0 * rows * static_cast<double>(b->keys) * static_cast<double>(b->depth + b->value_depth);
   const auto kv = static_cast<double>(b->batch * b->kv_heads) * static_cast<double>(b->keys);
   b->bytes = 4.0 * (rows + kv) * static_cast<double>(b->depth + b->value_depth);
-  b->blocking = b->direct
-                    ? fmt::format("rows in place, {} x {} keys", b->key_blocks, b->key_block)
-                    : fmt::format("{} queries x {} keys, {} key blocks", b->query_block, b->key_block, b->key_blocks);
   return b;
 }
 

@@ -11,6 +11,7 @@ struct HeadStrides {
 };
 
 struct AttentionBinding final : Binding {
+  std::string blocking_text() const override;
   std::int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, depth = 0, value_depth = 0;
   HeadStrides q, k, v, y;
   std::int64_t mask_stride[4] = {0, 0, 0, 0};  // along B, H, Sq, Sk; 0 where repeated

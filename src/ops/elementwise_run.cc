@@ -19,6 +19,9 @@ enum class Access : std::uint8_t {
 };
 
 struct ElementwiseBinding final : Binding {
+  std::string blocking_text() const override {
+    return fmt::format("{} tiles of {} over {}", tiles, kTile, to_string(loops.dims));
+  }
   BroadcastLoops loops;
   std::vector<Access> access;       // of every operand
   std::vector<int> gather_slot;     // of gathered operands
@@ -160,7 +163,6 @@ Result<std::unique_ptr<const Binding>> ElementwiseOpPrepared::bind(const BindReq
   b->thread_scratch_bytes = static_cast<std::size_t>(slots) * kTile * sizeof(double);
   b->bytes += static_cast<double>(loops.total) * static_cast<double>(size_of(result));
   b->flops = static_cast<double>(loops.total) * static_cast<double>(steps_.size());
-  b->blocking = fmt::format("{} tiles of {} over {}", b->tiles, kTile, to_string(loops.dims));
   return std::unique_ptr<const Binding>(std::move(b));
 }
 

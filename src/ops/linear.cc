@@ -1,92 +1,21 @@
-// The linear family: descriptor, its rules, and the candidate that packs weights. Running is in linear_op.cc.
+// The candidate of the linear family, and the packing of its constants. Running is in linear_op.cc.
 #include "ops/linear.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/alloc.h"
 #include "kernels/gemm/pack.h"
 #include "ops/families.h"
+#include "ops/linear_loops.h"
 #include "ops/linear_op.h"
 
 namespace intaglio::ops {
 
 namespace gemm = kernels::gemm;
-
-std::string_view name_of(Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return "none";
-    case Activation::relu:
-      return "relu";
-    case Activation::gelu_erf:
-      return "gelu_erf";
-    case Activation::gelu_tanh:
-      return "gelu_tanh";
-    case Activation::silu:
-      return "silu";
-    case Activation::sigmoid:
-      return "sigmoid";
-    case Activation::tanh:
-      return "tanh";
-  }
-  return "?";
-}
-
-void LinearDescriptor::fields(FieldVisitor& visitor) {
-  visitor.field("k", k);
-  visitor.field("n", n);
-  visitor.field("input", input);
-  visitor.field("weight", weight);
-  visitor.field("output", output);
-  visitor.field("weight_nk", weight_nk);
-  visitor.field("input_zero", input_zero);
-  visitor.field("weight_zero", weight_zero);
-  visitor.field("input_scale", input_scale);
-  visitor.field("weight_scale", weight_scale);
-  visitor.field("alpha", alpha);
-  visitor.field("bias", bias);
-  visitor.choice("activation", activation, kActivationCount);
-  visitor.field("residual", residual);
-  visitor.field("clamp", clamp);
-  visitor.field("clamp_low", clamp_low);
-  visitor.field("clamp_high", clamp_high);
-}
-
-std::unique_ptr<Descriptor> LinearDescriptor::clone() const {
-  return std::make_unique<LinearDescriptor>(*this);
-}
-
-Status LinearDescriptor::validate() const {
-  const auto bad = [](std::string message) { return fail(ErrorCode::usage, "linear: " + message); };
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;
-  if (k < 0 || n < 0 || k >= kMost || n >= kMost) return bad(fmt::format("k={} and n={} must be in 0..2^31-1", k, n));
-  const auto eight_bits = [](DType t) { return t == DType::u8 || t == DType::i8; };
-  const bool integer = eight_bits(input);
-  if (integer != eight_bits(weight) || (!integer && (input != DType::f32 || weight != DType::f32))) {
-    return bad(fmt::format("input {} with weight {}: must be f32 with f32, or 8-bit integers with each other",
-                           intaglio::name_of(input), intaglio::name_of(weight)));
-  }
-  if (output != DType::f32 && !(integer && output == DType::i32)) {
-    return bad(fmt::format("output {} of input {}", intaglio::name_of(output), intaglio::name_of(input)));
-  }
-  if (!integer && (input_zero || weight_zero || input_scale || weight_scale)) {
-    return bad("zero points and scales need integer operands");
-  }
-  if (alpha != 1.0 && input_scale) return bad("alpha and input_scale exclude each other");
-  const bool plain =
-      !input_scale && !weight_scale && alpha == 1.0 && !bias && activation == Activation::none && !residual && !clamp;
-  if (output == DType::i32 && !plain)
-    return bad("an i32 output is the raw sum: no scale, bias, activation, residual or clamp");
-  if (clamp && !(clamp_low <= clamp_high)) return bad(fmt::format("clamp to [{}, {}]", clamp_low, clamp_high));
-  return {};
-}
-
-std::unique_ptr<Descriptor> make_linear_descriptor() {
-  return std::make_unique<LinearDescriptor>();
-}
 
 namespace {
 
@@ -114,6 +43,15 @@ Result<std::vector<T>> values_of(const Constant& c, std::string_view what, DType
   return out;
 }
 
+// Scales of weights: a NaN or an infinity would make every output of its columns one, so it is refused here, by name.
+Result<std::vector<float>> scales_of(const Constant& c, std::int64_t count) {
+  INTAGLIO_TRY(std::vector<float> scales, values_of<float>(c, "weight_scale", DType::f32, count));
+  const auto bad = std::find_if(scales.begin(), scales.end(), [](float s) { return !std::isfinite(s); });
+  if (bad == scales.end()) return scales;
+  return fail(ErrorCode::unsupported, fmt::format("linear: weight_scale[{}] is {}", bad - scales.begin(), *bad), {},
+              "scales must be finite; the model's quantisation is broken");
+}
+
 Result<Buffer> new_blob(std::size_t bytes) {
   return Buffer::allocate(std::max<std::size_t>(bytes, 1));
 }
@@ -131,6 +69,109 @@ Result<Blob> vector_blob(std::string_view layout, const std::vector<T>& values) 
   return to_blob(layout, std::move(buffer), values.size() * sizeof(T));
 }
 
+// The types in which the weight may come, and its shape.
+Status check_weight(const LinearDescriptor& d, const Constant& weight) {
+  const std::int64_t k = d.weight_bits == 4 ? (d.k + 1) / 2 : d.k;
+  const Shape shape = d.weight_nk ? Shape{d.n, k} : Shape{k, d.n};
+  const bool narrowed = (d.weight == DType::bf16 || d.weight == DType::f16) && weight.dtype == DType::f32;
+  INTAGLIO_TRY(const std::size_t expected, byte_count(shape, weight.dtype));
+  if ((weight.dtype == d.weight || narrowed) && weight.shape == shape && weight.bytes == expected &&
+      (weight.data != nullptr || expected == 0)) {
+    return {};
+  }
+  return fail(ErrorCode::internal, fmt::format("linear: the weight is {}, expected {} {}", shape_text(weight),
+                                               name_of(d.weight), intaglio::to_string(shape)));
+}
+
+Status pack_weight(const LinearDescriptor& d, Constant weight, std::vector<Blob>& blobs) {
+  INTAGLIO_CHECK(check_weight(d, weight));
+  INTAGLIO_TRY(const std::size_t bytes, packed_weight_bytes(d));
+  const auto k = static_cast<std::size_t>(d.k), n = static_cast<std::size_t>(d.n);
+  INTAGLIO_TRY(Buffer packed, new_blob(bytes));
+  Buffer aligned;  // a copy, where a file put elements at an odd address
+  if (reinterpret_cast<std::uintptr_t>(weight.data) % size_of(weight.dtype) != 0) {
+    INTAGLIO_TRY(aligned, new_blob(weight.bytes));
+    std::memcpy(aligned.data(), weight.data, weight.bytes);
+    weight.data = aligned.data();
+  }
+  gemm::PackSource source{weight.data, k, n, d.weight_nk ? 1 : n, d.weight_nk ? k : 1};
+  const std::size_t panels = gemm::panel_count(n);
+  std::vector<std::int32_t> sums;
+  switch (layout_of(d)) {
+    case gemm::Layout::panels16_f32:
+      gemm::pack_f32(source, 0, panels, packed.as<float>());
+      break;
+    case gemm::Layout::panels16_f16:
+      gemm::pack_f16(source, weight.dtype, 0, panels, packed.as<Float16>());
+      break;
+    case gemm::Layout::panels16x2_bf16:
+      gemm::pack_bf16(source, weight.dtype, 0, panels, packed.as<BFloat16>());
+      break;
+    case gemm::Layout::panels16x4_s8:
+      if (!d.weight_only()) sums.resize(n);
+      gemm::pack_s8(source, d.weight == DType::u8, 0, panels, packed.as<std::int8_t>(),
+                    sums.empty() ? nullptr : sums.data());
+      break;
+    case gemm::Layout::panels16x8_u4:
+      source.n_stride = gemm::round_up(k, 2);  // rows begin at whole bytes
+      gemm::pack_u4(source, 0, panels, packed.as<std::uint8_t>());
+      break;
+  }
+  count_pack(bytes);
+  blobs.push_back(to_blob(gemm::name_of(layout_of(d)), std::move(packed), bytes));
+  if (layout_of(d) == gemm::Layout::panels16x4_s8 && !d.weight_only()) {
+    INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobColumnSum, sums));
+  }
+  return {};
+}
+
+// Stored as the packed weights see them (128 less for u8); left out when all are zero there, which saves the row
+// sums.
+Status pack_weight_zero(const LinearDescriptor& d, const Constant& constant, std::vector<Blob>& blobs) {
+  std::vector<std::uint8_t> raw(static_cast<std::size_t>(d.n));
+  if (d.weight_zero) {
+    INTAGLIO_TRY(raw, values_of<std::uint8_t>(constant, "weight_zero", d.weight, d.n));
+  }
+  std::vector<std::int32_t> zero(raw.size());
+  for (std::size_t j = 0; j < raw.size(); ++j) {
+    zero[j] = d.weight == DType::u8 ? raw[j] - 128 : static_cast<std::int8_t>(raw[j]);
+  }
+  if (std::all_of(zero.begin(), zero.end(), [](std::int32_t z) { return z == 0; })) return {};
+  INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobColumnZero, zero));
+  return {};
+}
+
+// [N, groups] as the GroupTable has it.
+Result<Blob> table_blob(std::string_view name, const LinearDescriptor& d, const std::vector<float>& values) {
+  const auto k = static_cast<std::size_t>(d.k), n = static_cast<std::size_t>(d.n);
+  const std::size_t groups = gemm::group_count(k, group_of(d));
+  const std::size_t bytes = gemm::group_elements(k, n, group_of(d)) * sizeof(float);
+  INTAGLIO_TRY(Buffer packed, new_blob(bytes));
+  gemm::pack_groups({values.data(), groups, n, 1, groups}, 0, gemm::panel_count(n), packed.as<float>());
+  return to_blob(name, std::move(packed), bytes);
+}
+
+Status pack_groups_of(const LinearDescriptor& d, const Constant& zero, const Constant& scale,
+                      std::vector<Blob>& blobs) {
+  const auto groups = static_cast<std::int64_t>(gemm::group_count(static_cast<std::size_t>(d.k), group_of(d)));
+  std::int64_t count = 0;
+  INTAGLIO_TRY(count, element_count(Shape{d.n, groups}));
+  INTAGLIO_TRY(const auto scales, scales_of(scale, count));
+  INTAGLIO_TRY(blobs.emplace_back(), table_blob(kBlobGroupScale, d, scales));
+  if (!d.weight_zero) return {};
+  INTAGLIO_TRY(const auto raw, values_of<std::uint8_t>(zero, "weight_zero", d.weight, count));
+  std::vector<float> zeros(raw.size());
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    zeros[i] =
+        d.weight == DType::u8 ? static_cast<float>(raw[i]) : static_cast<float>(static_cast<std::int8_t>(raw[i]));
+    if (d.weight_bits == 4 && raw[i] > 15) {
+      return fail(ErrorCode::unsupported, fmt::format("linear: weight_zero[{}] is {}, beyond 4 bits", i, raw[i]));
+    }
+  }
+  INTAGLIO_TRY(blobs.emplace_back(), table_blob(kBlobGroupZero, d, zeros));
+  return {};
+}
+
 class LinearCandidate final : public Candidate {
  public:
   std::string_view name() const override { return "intaglio.linear"; }
@@ -140,89 +181,50 @@ class LinearCandidate final : public Candidate {
     const auto* d = dynamic_cast<const LinearDescriptor*>(&descriptor);
     if (d == nullptr) return "not a linear";
     if (const Status status = d->validate(); !status) return status.error().message;
-    if (choose_gemm(types_of(*d), target.isa).many == nullptr) return "no GEMM kernel for this machine";
+    if (choose_gemm(types_of(*d, target.isa), target.isa, kManyRows) == nullptr)
+      return "no GEMM kernel for this machine";
     return std::nullopt;
   }
-
   Result<std::vector<Blob>> pack(const Descriptor& descriptor, std::span<const Constant> constants,
                                  const Target&) const override {
-    const auto& d = static_cast<const LinearDescriptor&>(descriptor);
-    INTAGLIO_CHECK(d.validate());
-    const auto constant = [&](std::size_t i) { return i < constants.size() ? constants[i] : Constant{}; };
-    std::vector<Blob> blobs;
-    INTAGLIO_CHECK(pack_weight(d, constant(0), blobs));
-    if (d.weight_zero || d.weight == DType::u8) INTAGLIO_CHECK(pack_weight_zero(d, constant(1), blobs));
-    if (d.weight_scale) {
-      INTAGLIO_TRY(const auto scale, values_of<float>(constant(2), "weight_scale", DType::f32, d.n));
-      INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobWeightScale, scale));
-    }
-    if (d.bias) {
-      INTAGLIO_TRY(const auto bias, values_of<float>(constant(3), "bias", DType::f32, d.n));
-      INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobBias, bias));
-    }
-    return blobs;
+    return pack_linear(static_cast<const LinearDescriptor&>(descriptor), constants);
   }
-
   Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob> blobs,
                                               const Target& target) const override {
     return prepare_linear(static_cast<const LinearDescriptor&>(descriptor), std::move(blobs), target);
   }
-
- private:
-  static Status pack_weight(const LinearDescriptor& d, Constant weight, std::vector<Blob>& blobs) {
-    const Shape shape = d.weight_nk ? Shape{d.n, d.k} : Shape{d.k, d.n};
-    INTAGLIO_TRY(const std::size_t expected, byte_count(shape, d.weight));
-    if (weight.dtype != d.weight || weight.shape != shape || weight.bytes != expected ||
-        (weight.data == nullptr && expected != 0)) {
-      return fail(ErrorCode::internal, fmt::format("linear: the weight is {}, expected {} {}", shape_text(weight),
-                                                   name_of(d.weight), intaglio::to_string(shape)));
-    }
-    const auto layout = layout_of(d);
-    const auto k = static_cast<std::size_t>(d.k), n = static_cast<std::size_t>(d.n);
-    INTAGLIO_CHECK(packed_weight_bytes(d));
-    const std::size_t bytes = gemm::packed_bytes(layout, k, n);
-    INTAGLIO_TRY(Buffer packed, new_blob(bytes));
-    const std::size_t k_stride = d.weight_nk ? 1 : n, n_stride = d.weight_nk ? k : 1;
-    Buffer aligned;  // a copy, where a file put floats at an odd address
-    if (d.weight == DType::f32 && reinterpret_cast<std::uintptr_t>(weight.data) % alignof(float) != 0) {
-      INTAGLIO_TRY(aligned, new_blob(expected));
-      std::memcpy(aligned.data(), weight.data, expected);
-      weight.data = aligned.data();
-    }
-    const gemm::PackSource source{weight.data, k, n, k_stride, n_stride};
-    std::vector<std::int32_t> sums;
-    if (d.weight == DType::f32) {
-      gemm::pack_f32(source, 0, gemm::panel_count(n), packed.as<float>());
-    } else {
-      sums.resize(n);
-      gemm::pack_s8(source, d.weight == DType::u8, 0, gemm::panel_count(n), packed.as<std::int8_t>(), sums.data());
-    }
-    count_pack(bytes);
-    blobs.push_back(to_blob(gemm::name_of(layout), std::move(packed), bytes));
-    if (d.weight != DType::f32) {
-      INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobColumnSum, sums));
-    }
-    return {};
-  }
-
-  // Stored as the packed weights see them (128 less for u8); left out when all are zero there, which saves the row
-  // sums.
-  static Status pack_weight_zero(const LinearDescriptor& d, const Constant& constant, std::vector<Blob>& blobs) {
-    std::vector<std::uint8_t> raw(static_cast<std::size_t>(d.n));
-    if (d.weight_zero) {
-      INTAGLIO_TRY(raw, values_of<std::uint8_t>(constant, "weight_zero", d.weight, d.n));
-    }
-    std::vector<std::int32_t> zero(raw.size());
-    for (std::size_t j = 0; j < raw.size(); ++j) {
-      zero[j] = d.weight == DType::u8 ? raw[j] - 128 : static_cast<std::int8_t>(raw[j]);
-    }
-    if (std::all_of(zero.begin(), zero.end(), [](std::int32_t z) { return z == 0; })) return {};
-    INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobColumnZero, zero));
-    return {};
-  }
 };
 
 }  // namespace
+
+Result<std::size_t> packed_weight_bytes(const LinearDescriptor& d) {
+  const auto padded = [](std::int64_t size, std::size_t granule) {
+    return static_cast<std::int64_t>(gemm::round_up(static_cast<std::size_t>(size), granule));
+  };
+  INTAGLIO_CHECK(byte_count(Shape{padded(d.n, gemm::kPanelWidth), padded(d.k, gemm::kInt8KPadding)}, DType::f32));
+  return gemm::packed_bytes(layout_of(d), static_cast<std::size_t>(d.k), static_cast<std::size_t>(d.n));
+}
+
+Result<std::vector<Blob>> pack_linear(const LinearDescriptor& d, std::span<const Constant> constants) {
+  INTAGLIO_CHECK(d.validate());
+  const auto constant = [&](std::size_t i) { return i < constants.size() ? constants[i] : Constant{}; };
+  std::vector<Blob> blobs;
+  INTAGLIO_CHECK(pack_weight(d, constant(0), blobs));
+  if (d.grouped()) {
+    INTAGLIO_CHECK(pack_groups_of(d, constant(1), constant(2), blobs));
+  } else {
+    if (d.weight_zero || d.weight == DType::u8) INTAGLIO_CHECK(pack_weight_zero(d, constant(1), blobs));
+    if (d.weight_scale) {
+      INTAGLIO_TRY(const auto scale, scales_of(constant(2), d.n));
+      INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobWeightScale, scale));
+    }
+  }
+  if (d.bias) {
+    INTAGLIO_TRY(const auto bias, values_of<float>(constant(3), "bias", DType::f32, d.n));
+    INTAGLIO_TRY(blobs.emplace_back(), vector_blob(kBlobBias, bias));
+  }
+  return blobs;
+}
 
 void add_linear_candidates(std::vector<const Candidate*>& out) {
   static const LinearCandidate candidate;

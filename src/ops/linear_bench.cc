@@ -131,7 +131,7 @@ const bool registered = [] {
     std::string last;
     for (const Target& target : test_targets()) {
       const auto types = floats ? kernels::gemm::Types::f32 : kernels::gemm::Types::u8s8i32;
-      const std::string isa = choose_gemm(types, target.isa).many->isa;
+      const std::string isa = choose_gemm(types, target.isa, kManyRows)->isa;
       if (!contains(target.isa, Isa::avx2) || isa == last) continue;  // below: minutes, and nobody's choice
       last = isa;
       for (const Shape3& s : kShapes) {

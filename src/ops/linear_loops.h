@@ -13,49 +13,50 @@
 
 namespace intaglio::ops {
 
-// The rows of kernels/gemm/kernels.inc for one machine: the highest level of `isa` that has the types.
-struct GemmKernels {
-  const kernels::gemm::KernelRow* many = nullptr;    // the most rows per call
-  const kernels::gemm::KernelRow* single = nullptr;  // for M = 1; the same where the level has no special one
-};
-// Pure: the machine is an argument. Both are null only if `isa` lacks even scalar.
-GemmKernels choose_gemm(kernels::gemm::Types types, IsaSet isa);
+// The row of kernels/gemm/kernels.inc that multiplies M rows of these types: of the highest level in `isa`, the
+// smallest block that holds all M rows, else the largest. AMX rows need at least kLeastAmxRows: below, the next level
+// reads the same packed weights as fast. Pure: the machine is an argument, and threads are not. Null only if `isa` has
+// no row.
+const kernels::gemm::KernelRow* choose_gemm(kernels::gemm::Types types, IsaSet isa, std::size_t m);
+inline constexpr std::size_t kManyRows = std::size_t{1} << 20;  // for "the row of large problems"
+inline constexpr std::size_t kLeastAmxRows = 5;
 
 enum class Split : std::uint8_t { columns, rows };
 
-// How one concrete problem is cut. K is never split among threads, and the sum's order in k is that of the kernel's
-// contract, so the result depends neither on the blocking nor on the thread count.
+// How one concrete problem is cut. K is never split among threads, and neither the kernel nor the K ranges depend on
+// their number, so the result has the same bits for any thread count.
 struct GemmBlocking {
+  const kernels::gemm::KernelRow* kernel = nullptr;
   std::size_t mc = 0;  // rows that share one pass over the packed B
   std::size_t kc = 0;  // K range of one call
   Split split = Split::columns;
   std::size_t grain = 0;          // of the split dimension
   std::size_t scratch_bytes = 0;  // per thread: partial sums, when K takes more than one range
 };
-GemmBlocking block_gemm(const GemmKernels& kernels, std::size_t m, std::size_t n, std::size_t k, int threads,
-                        const Target& target);
+struct GemmShape {
+  std::size_t m = 0, n = 0, k = 0;
+  std::size_t group = 0;  // K ranges end at multiples of it; 0: no groups
+};
+// Precondition: `isa` of the target has a row of the types.
+GemmBlocking block_gemm(kernels::gemm::Types types, const GemmShape& shape, int threads, const Target& target);
 std::string to_string(const GemmBlocking& blocking);
 
 // out[m x n] = epilogue(A[m x k] x packed B). Fields as in kernels::gemm::Args; element sizes follow from the kernel's
-// types.
+// types and the epilogue's output type.
 struct GemmProblem {
-  GemmKernels kernels;
   GemmBlocking blocking;
   std::size_t m = 0, n = 0, k = 0;
   const void* a = nullptr;
   std::size_t a_pitch = 0;
   const void* b = nullptr;
   std::size_t b_panel = 0;
-  void* out = nullptr;  // f32 or i32
+  kernels::gemm::GroupTable groups;
+  void* out = nullptr;
   std::size_t out_pitch = 0;
   const kernels::gemm::Epilogue* epilogue = nullptr;
   std::byte* scratch = nullptr;  // blocking.scratch_bytes, this thread's own
 };
 // The worker's share of the problem. Never throws or allocates.
 void run_gemm(const GemmProblem& problem, const Worker& worker) noexcept;
-// All of it, by the calling thread.
-inline void run_gemm(const GemmProblem& problem) noexcept {
-  run_gemm(problem, Worker{});
-}
 
 }  // namespace intaglio::ops

@@ -1,9 +1,12 @@
+// The prepared linear: takes its packed weights, binds concrete shapes, runs the phases.
 #include "ops/linear_op.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "base/alloc.h"
+#include "ops/linear_prologue.h"
 
 namespace intaglio::ops {
 
@@ -11,291 +14,334 @@ namespace gemm = kernels::gemm;
 
 namespace {
 
-// The plan of one concrete M. The prologue (phase 0) exists for integer inputs that the kernel cannot read in place or
-// that need sums of their rows; it writes the shared scratch.
-struct LinearBinding final : Binding {
-  std::size_t m = 0;
-  GemmBlocking gemm;
-  bool scale_by_row = false;  // x_scale has M elements
-  bool zero_by_row = false;   // x_zero has M elements
-  bool prologue = false;
-  // Offsets in the shared scratch.
-  std::size_t flipped = 0;   // u8 [M][K]: x xor 0x80, if the input is i8
-  std::size_t row_term = 0;  // i32 [M], if the weights have zero points
-  std::size_t row_zero = 0;  // i32 [M], if zero_by_row
-};
-
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
-// Positions of the run-time operands.
-struct Operands {
-  explicit Operands(const LinearDescriptor& d) {
-    std::size_t next = 1;
-    if (d.input_zero) zero = next++;
-    if (d.input_scale) scale = next++;
-    if (d.residual) residual = next++;
-    count = next;
-  }
-  std::size_t zero = kNone, scale = kNone, residual = kNone, count = 1;
-};
-
-// Sum of `count` bytes, eight at a time.
-std::uint32_t sum_bytes(const std::uint8_t* from, std::size_t count) {
-  constexpr std::uint64_t kLow = 0x00FF00FF00FF00FFull;
-  std::uint64_t total = 0;
-  while (count >= 8) {
-    std::uint64_t lanes = 0;  // four of 16 bits; 128 rounds of two bytes stay below 2^16
-    for (int round = 0; round < 128 && count >= 8; ++round, from += 8, count -= 8) {
-      std::uint64_t eight;
-      std::memcpy(&eight, from, 8);
-      lanes += (eight & kLow) + ((eight >> 8) & kLow);
-    }
-    total += (lanes & 0xFFFF) + (lanes >> 16 & 0xFFFF) + (lanes >> 32 & 0xFFFF) + (lanes >> 48);
-  }
-  for (; count != 0; --count) total += *from++;
-  return static_cast<std::uint32_t>(total);
-}
-
-void flip_bytes(const std::uint8_t* from, std::size_t count, std::uint8_t* to) {
-  for (; count >= 8; from += 8, to += 8, count -= 8) {
-    std::uint64_t eight;
-    std::memcpy(&eight, from, 8);
-    eight ^= 0x8080808080808080ull;
-    std::memcpy(to, &eight, 8);
-  }
-  for (; count != 0; --count) *to++ = *from++ ^ 0x80;
-}
-
 class PreparedLinear final : public PreparedOp {
  public:
   PreparedLinear(const LinearDescriptor& descriptor, const Target& target, std::vector<Blob> blobs)
-      : d_(descriptor), target_(target), blobs_(std::move(blobs)), kernels_(choose_gemm(types_of(d_), target.isa)) {}
+      : d_(descriptor), target_(target), types_(types_of(d_, target.isa)), blobs_(std::move(blobs)) {}
 
-  // Finds the blobs by layout and checks their sizes.
-  Status take_blobs() {
-    if (kernels_.many == nullptr) {
-      return fail(ErrorCode::file, "linear: no GEMM kernel for this machine", {}, "recompile for this machine");
-    }
-    INTAGLIO_TRY(const std::size_t weight_bytes, packed_weight_bytes(d_));
-    const std::size_t vector_bytes = static_cast<std::size_t>(d_.n) * 4;
-    const auto find = [&](std::string_view layout, std::size_t bytes, bool required) -> Result<const std::byte*> {
-      for (const Blob& blob : blobs_) {
-        if (blob.layout != layout) continue;
-        if (blob.bytes == bytes && reinterpret_cast<std::uintptr_t>(blob.data) % 64 == 0) return blob.data;
-        return fail(ErrorCode::file,
-                    fmt::format("linear: {} has {} bytes, expected {} aligned to 64", layout, blob.bytes, bytes));
-      }
-      if (!required) return nullptr;
-      return fail(ErrorCode::file, fmt::format("linear: the plan holds no {}", layout), {},
-                  "recompile for this machine");
-    };
-    const auto vector = [&]<class T>(const char* layout, bool required, const T*& out) -> Status {
-      INTAGLIO_TRY(const std::byte* data, find(layout, vector_bytes, required));
-      out = reinterpret_cast<const T*>(data);
-      return {};
-    };
-    INTAGLIO_TRY(weight_, find(gemm::name_of(layout_of(d_)), weight_bytes, true));
-    if (d_.weight != DType::f32) {
-      INTAGLIO_CHECK(vector(kBlobColumnSum, true, column_sum_));
-      INTAGLIO_CHECK(vector(kBlobColumnZero, false, column_zero_));
-    }
-    if (d_.weight_scale) INTAGLIO_CHECK(vector(kBlobWeightScale, true, weight_scale_));
-    if (d_.bias) INTAGLIO_CHECK(vector(kBlobBias, true, bias_));
-    return {};
-  }
+  // Finds the blobs by layout and checks their sizes; makes what depends on them and on the machine.
+  Status take_blobs();
 
-  Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    const Operands at(d_);
-    INTAGLIO_TRY(const std::size_t m, check_operands(request, at));
-    auto binding = std::make_unique<LinearBinding>();
-    const auto n = static_cast<std::size_t>(d_.n), k = static_cast<std::size_t>(d_.k);
-    binding->m = m;
-    binding->gemm = block_gemm(kernels_, m, n, k, request.threads, target_);
-    binding->thread_scratch_bytes = binding->gemm.scratch_bytes;
-    const auto by_row = [&](std::size_t index) {
-      return index != kNone && m != 1 && *element_count(request.inputs[index].shape) != 1;
-    };
-    binding->zero_by_row = by_row(at.zero);
-    binding->scale_by_row = by_row(at.scale);
-    const auto reserve = [&](bool needed, std::size_t bytes) {
-      const std::size_t offset = binding->shared_scratch_bytes;
-      if (needed) binding->shared_scratch_bytes += gemm::round_up(bytes, 64);
-      binding->prologue |= needed;
-      return offset;
-    };
-    binding->flipped = reserve(d_.input == DType::i8, m * k);
-    binding->row_term = reserve(column_zero_ != nullptr, m * sizeof(std::int32_t));
-    binding->row_zero = reserve(binding->zero_by_row, m * sizeof(std::int32_t));
-    binding->phases = binding->prologue ? 2 : 1;
-    binding->blocking = to_string(binding->gemm);
-    binding->flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-    binding->bytes = static_cast<double>(m * k * size_of(d_.input) + m * n * 4) +
-                     static_cast<double>(gemm::packed_bytes(layout_of(d_), k, n));
-    return binding;
-  }
+  Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override;
 
   RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
     const auto& binding = static_cast<const LinearBinding&>(base);
-    if (binding.prologue && worker.phase == 0) {
-      run_prologue(binding, args, worker);
-    } else {
-      run_product(binding, args, worker);
+    switch (binding.phase[worker.phase]) {
+      case LinearPhase::measure:
+        prologue_->measure(binding, args, worker);
+        break;
+      case LinearPhase::prepare:
+        prologue_->prepare(binding, args, worker);
+        break;
+      case LinearPhase::multiply:
+        multiply(binding, args, worker);
+        break;
+      case LinearPhase::join:
+        join_row_max(binding, args, worker);
+        break;
     }
     return RunStatus::ok;
   }
 
   // The residual is read right before the same element is written, and partial sums live in scratch.
-  bool may_run_in_place(std::size_t index) const override { return index == Operands(d_).residual; }
-
-  Facts facts() const override {
-    std::string epilogue;
-    const auto add = [&](bool present, std::string_view what) {
-      if (present) epilogue += (epilogue.empty() ? "" : ", ") + std::string(what);
-    };
-    add(d_.input_zero || column_zero_ != nullptr, "zero points");
-    add(d_.input_scale || d_.weight_scale || d_.alpha != 1.0, "scale");
-    add(d_.bias, "bias");
-    add(d_.activation != Activation::none, name_of(d_.activation));
-    add(d_.residual, "residual");
-    add(d_.clamp, "clamp");
-    return {kernels_.many->name, kernels_.many->isa, epilogue};
+  bool may_run_in_place(std::size_t index) const override {
+    return index == LinearOperands(d_).residual && size_of(d_.residual_type) == size_of(d_.output);
   }
+
+  Facts facts() const override;
 
  private:
-  // M, from operands that were checked against the descriptor.
-  Result<std::size_t> check_operands(const BindRequest& request, const Operands& at) const {
-    const auto bad = [](std::string message) { return fail(ErrorCode::usage, "linear: " + message); };
-    if (request.inputs.size() != at.count || request.outputs.size() != 1 || request.threads < 1) {
-      return bad(fmt::format("{} inputs and {} outputs, expected {} and 1", request.inputs.size(),
-                             request.outputs.size(), at.count));
-    }
-    const Operand& x = request.inputs[0];
-    if (x.dtype != d_.input || x.shape.empty() || x.shape.back() != d_.k) {
-      return bad(fmt::format("x is {} {}, expected {} [..., {}]", intaglio::name_of(x.dtype),
-                             intaglio::to_string(x.shape), intaglio::name_of(d_.input), d_.k));
-    }
-    INTAGLIO_CHECK(byte_count(x.shape, x.dtype));
-    INTAGLIO_TRY(const std::int64_t m, element_count(std::span(x.shape).first(x.shape.size() - 1)));
-    Shape y_shape = x.shape;
-    y_shape.back() = d_.n;
-    INTAGLIO_TRY(const std::int64_t elements, element_count(y_shape));
-    INTAGLIO_CHECK(byte_count(y_shape, d_.output));
-    const Operand& y = request.outputs[0];
-    if (y.dtype != d_.output || *element_count(y.shape) != elements) {
-      return bad(fmt::format("y is {} {}, expected {} {}", intaglio::name_of(y.dtype), intaglio::to_string(y.shape),
-                             intaglio::name_of(d_.output), intaglio::to_string(y_shape)));
-    }
-    const auto check = [&](std::size_t index, std::string_view what, DType dtype, std::int64_t count,
-                           bool one) -> Status {
-      if (index == kNone) return {};
-      const Operand& operand = request.inputs[index];
-      INTAGLIO_TRY(const std::int64_t got, element_count(operand.shape));
-      if (operand.dtype == dtype && (got == count || (one && got == 1))) return {};
-      return bad(fmt::format("{} is {} {}, expected {} with {} elements", what, intaglio::name_of(operand.dtype),
-                             intaglio::to_string(operand.shape), intaglio::name_of(dtype), count));
-    };
-    INTAGLIO_CHECK(check(at.zero, "x_zero", d_.input, m, true));
-    INTAGLIO_CHECK(check(at.scale, "x_scale", DType::f32, m, true));
-    INTAGLIO_CHECK(check(at.residual, "residual", DType::f32, elements, false));
-    return static_cast<std::size_t>(m);
-  }
-
-  // The zero point as the kernel sees it: i8 inputs are read as u8, 128 higher.
-  std::int32_t zero_at(const RunArgs& args, std::size_t i) const {
-    if (!d_.input_zero) return d_.input == DType::i8 ? 128 : 0;
-    const void* zero = args.inputs[Operands(d_).zero];
-    if (d_.input == DType::i8) return static_cast<const std::int8_t*>(zero)[i] + 128;
-    return static_cast<const std::uint8_t*>(zero)[i];
-  }
-
-  void run_prologue(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
-    const auto k = static_cast<std::size_t>(d_.k);
-    const auto* x = static_cast<const std::uint8_t*>(args.inputs[0]);
-    auto* flipped = reinterpret_cast<std::uint8_t*>(args.shared_scratch + binding.flipped);
-    auto* row_term = reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_term);
-    auto* row_zero = reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_zero);
-    const Range rows = share_of(static_cast<std::int64_t>(binding.m), 1, worker);
-    for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end); ++i) {
-      const std::uint8_t* row = x + i * k;
-      if (d_.input == DType::i8) {
-        flip_bytes(row, k, flipped + i * k);
-        row = flipped + i * k;
-      }
-      const std::int32_t zero = zero_at(args, binding.zero_by_row ? i : 0);
-      if (binding.zero_by_row) row_zero[i] = zero;
-      if (column_zero_ == nullptr) continue;
-      const std::uint32_t term = sum_bytes(row, k) - static_cast<std::uint32_t>(k) * static_cast<std::uint32_t>(zero);
-      row_term[i] = static_cast<std::int32_t>(term);
-    }
-  }
-
-  void run_product(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
-    const Operands at(d_);
-    gemm::Epilogue e;
-    if (d_.input != DType::f32) {
-      if (binding.zero_by_row) {
-        e.row_zero = reinterpret_cast<const std::int32_t*>(args.shared_scratch + binding.row_zero);
-      } else {
-        e.zero = binding.m != 0 ? zero_at(args, 0) : 0;
-      }
-      if (e.row_zero != nullptr || e.zero != 0) e.column_sum = column_sum_;
-      e.column_zero = column_zero_;
-      if (column_zero_ != nullptr)
-        e.row_term = reinterpret_cast<const std::int32_t*>(args.shared_scratch + binding.row_term);
-    }
-    e.scaled = d_.input_scale || d_.weight_scale || d_.alpha != 1.0;
-    e.scale = static_cast<float>(d_.alpha);
-    e.column_scale = weight_scale_;
-    if (d_.input_scale) {
-      const auto* scale = static_cast<const float*>(args.inputs[at.scale]);
-      if (binding.scale_by_row)
-        e.row_scale = scale;
-      else if (binding.m != 0)
-        e.scale = *scale;
-    }
-    e.bias = bias_;
-    e.unary = d_.activation;
-    if (d_.residual) e.residual = args.inputs[at.residual];
-    e.residual_pitch = static_cast<std::size_t>(d_.n);
-    e.clamp = d_.clamp;
-    e.clamp_low = static_cast<float>(d_.clamp_low);
-    e.clamp_high = static_cast<float>(d_.clamp_high);
-    e.out_type = d_.output;
-
-    GemmProblem problem;
-    problem.kernels = kernels_;
-    problem.blocking = binding.gemm;
-    problem.m = binding.m;
-    problem.n = problem.out_pitch = static_cast<std::size_t>(d_.n);
-    problem.k = problem.a_pitch = static_cast<std::size_t>(d_.k);
-    problem.a = d_.input == DType::i8 ? args.shared_scratch + binding.flipped : args.inputs[0];
-    problem.b = weight_;
-    problem.b_panel = gemm::panel_elements(layout_of(d_), problem.k);
-    problem.out = args.outputs[0];
-    problem.epilogue = &e;
-    problem.scratch = args.thread_scratch;
-    run_gemm(problem, worker);
-  }
+  Result<const std::byte*> find(std::string_view layout, std::size_t bytes, bool required) const;
+  Result<std::size_t> check_operands(const BindRequest& request, const LinearOperands& at) const;
+  void reserve_scratch(LinearBinding& binding, std::size_t threads) const;
+  void add_zero_points(const LinearBinding& binding, const RunArgs& args, const Worker& worker,
+                       gemm::Epilogue& e) const noexcept;
+  void add_scales(const LinearBinding& binding, const RunArgs& args, const Worker& worker,
+                  gemm::Epilogue& e) const noexcept;
+  void add_rest(const RunArgs& args, gemm::Epilogue& e) const noexcept;
+  void multiply(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept;
+  void join_row_max(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept;
 
   LinearDescriptor d_;
   Target target_;
+  gemm::Types types_;
   std::vector<Blob> blobs_;
-  GemmKernels kernels_;
+  std::optional<LinearPrologue> prologue_;
   const std::byte* weight_ = nullptr;
   const std::int32_t* column_sum_ = nullptr;
   const std::int32_t* column_zero_ = nullptr;
   const float* weight_scale_ = nullptr;
   const float* bias_ = nullptr;
+  gemm::GroupTable groups_;
+  Buffer starts_;  // i32 [N]: takes away what kernels add to symmetric activations, 128 times the column's sum
 };
+
+Result<const std::byte*> PreparedLinear::find(std::string_view layout, std::size_t bytes, bool required) const {
+  for (const Blob& blob : blobs_) {
+    if (blob.layout != layout) continue;
+    if (blob.bytes == bytes && reinterpret_cast<std::uintptr_t>(blob.data) % 64 == 0) return blob.data;
+    return fail(ErrorCode::file,
+                fmt::format("linear: {} has {} bytes, expected {} aligned to 64", layout, blob.bytes, bytes));
+  }
+  if (!required) return nullptr;
+  return fail(ErrorCode::file, fmt::format("linear: the plan holds no {}", layout), {}, "recompile for this machine");
+}
+
+Status PreparedLinear::take_blobs() {
+  if (choose_gemm(types_, target_.isa, kManyRows) == nullptr) {
+    return fail(ErrorCode::file, "linear: no GEMM kernel for this machine", {}, "recompile for this machine");
+  }
+  const auto k = static_cast<std::size_t>(d_.k), n = static_cast<std::size_t>(d_.n);
+  INTAGLIO_TRY(const std::size_t weight_bytes, packed_weight_bytes(d_));
+  const auto vector = [&]<class T>(const char* layout, std::size_t elements, bool required, const T*& out) -> Status {
+    INTAGLIO_TRY(const std::byte* data, find(layout, elements * sizeof(T), required));
+    out = reinterpret_cast<const T*>(data);
+    return {};
+  };
+  INTAGLIO_TRY(weight_, find(gemm::name_of(layout_of(d_)), weight_bytes, true));
+  if (d_.grouped()) {
+    const std::size_t elements = gemm::group_elements(k, n, group_of(d_));
+    INTAGLIO_CHECK(vector(kBlobGroupScale, elements, true, groups_.scale));
+    if (d_.weight_zero) INTAGLIO_CHECK(vector(kBlobGroupZero, elements, true, groups_.zero));
+    groups_.center = d_.weight_bits == 4 ? 8.0f : 0.0f;
+    groups_.group = group_of(d_);
+    groups_.panel = gemm::group_count(k, groups_.group) * gemm::kPanelWidth;
+  } else if (d_.codes()) {
+    INTAGLIO_CHECK(vector(kBlobColumnSum, n, true, column_sum_));
+    INTAGLIO_CHECK(vector(kBlobColumnZero, n, false, column_zero_));
+    if (d_.weight_scale) INTAGLIO_CHECK(vector(kBlobWeightScale, n, true, weight_scale_));
+    INTAGLIO_TRY(starts_, Buffer::allocate(std::max<std::size_t>(n, 1) * sizeof(std::int32_t)));
+    for (std::size_t j = 0; j < n; ++j) {
+      const std::uint32_t start = 0u - 128u * static_cast<std::uint32_t>(column_sum_[j]);
+      starts_.as<std::int32_t>()[j] = static_cast<std::int32_t>(start);
+    }
+  }
+  if (d_.bias) INTAGLIO_CHECK(vector(kBlobBias, n, true, bias_));
+  prologue_.emplace(d_, types_, column_zero_ != nullptr, target_.isa);
+  return {};
+}
+
+// M, from operands that are checked against the descriptor.
+Result<std::size_t> PreparedLinear::check_operands(const BindRequest& request, const LinearOperands& at) const {
+  const auto bad = [](std::string message) { return fail(ErrorCode::usage, "linear: " + message); };
+  const std::size_t outputs = d_.row_max ? 2 : 1;
+  if (request.inputs.size() != at.count || request.outputs.size() != outputs || request.threads < 1) {
+    return bad(fmt::format("{} inputs and {} outputs, expected {} and {}", request.inputs.size(),
+                           request.outputs.size(), at.count, outputs));
+  }
+  const Operand& x = request.inputs[0];
+  if (x.dtype != d_.input || x.shape.empty() || x.shape.back() != d_.k) {
+    return bad(fmt::format("x is {} {}, expected {} [..., {}]", intaglio::name_of(x.dtype),
+                           intaglio::to_string(x.shape), intaglio::name_of(d_.input), d_.k));
+  }
+  INTAGLIO_CHECK(byte_count(x.shape, x.dtype));
+  INTAGLIO_TRY(const std::int64_t m, element_count(std::span(x.shape).first(x.shape.size() - 1)));
+  Shape y_shape = x.shape;
+  y_shape.back() = d_.n;
+  const Operand& y = request.outputs[0];
+  if (y.dtype != d_.output || y.shape != y_shape) {
+    return bad(fmt::format("y is {} {}, expected {} {}", intaglio::name_of(y.dtype), intaglio::to_string(y.shape),
+                           intaglio::name_of(d_.output), intaglio::to_string(y_shape)));
+  }
+  INTAGLIO_CHECK(byte_count(y.shape, DType::f32));
+  const auto check = [&](const Operand& operand, std::string_view what, DType dtype, std::int64_t count,
+                         bool may_be_one) -> Status {
+    INTAGLIO_TRY(const std::int64_t elements, element_count(operand.shape));
+    if (operand.dtype == dtype && (elements == count || (may_be_one && elements == 1))) return {};
+    return bad(fmt::format("{} is {} {}, expected {} with {}{} elements", what, intaglio::name_of(operand.dtype),
+                           intaglio::to_string(operand.shape), intaglio::name_of(dtype), may_be_one ? "1 or " : "",
+                           count));
+  };
+  INTAGLIO_TRY(const std::int64_t elements, element_count(y_shape));
+  if (at.zero != kNoOperand) INTAGLIO_CHECK(check(request.inputs[at.zero], "x_zero", d_.input, m, true));
+  if (at.scale != kNoOperand) INTAGLIO_CHECK(check(request.inputs[at.scale], "x_scale", DType::f32, m, true));
+  if (at.residual != kNoOperand)
+    INTAGLIO_CHECK(check(request.inputs[at.residual], "residual", d_.residual_type, elements, false));
+  if (d_.row_max) INTAGLIO_CHECK(check(request.outputs[1], "row_max", DType::f32, m, false));
+  return static_cast<std::size_t>(m);
+}
+
+void PreparedLinear::reserve_scratch(LinearBinding& binding, std::size_t threads) const {
+  const auto k = static_cast<std::size_t>(d_.k);
+  const std::size_t m = binding.m;
+  const auto reserve = [&](bool needed, std::size_t bytes) {
+    const std::size_t offset = binding.shared_scratch_bytes;
+    if (needed) binding.shared_scratch_bytes += gemm::round_up(bytes, 64);
+    return offset;
+  };
+  const bool dynamic = d_.dynamic != Dynamic::none;
+  binding.activations = reserve(binding.rewritten, m * k * gemm::facts_of(types_).a_bytes);
+  binding.slots = reserve(dynamic && !d_.by_token(), threads * 64);
+  binding.row_scale = reserve(d_.by_token(), m * sizeof(float));
+  binding.row_zero = reserve(binding.zero_by_row, m * sizeof(std::int32_t));
+  binding.row_term = reserve(column_zero_ != nullptr, m * sizeof(std::int32_t));
+  binding.row_sums =
+      reserve(types_ == gemm::Types::s8w4, m * gemm::group_count(k, group_of(d_)) * sizeof(std::int32_t));
+  binding.row_max = reserve(d_.row_max, threads * gemm::round_up(m, 16) * sizeof(float));
+  binding.thread_scratch_bytes = std::max(binding.gemm.scratch_bytes, prologue_->thread_scratch_bytes());
+}
+
+Result<std::unique_ptr<const Binding>> PreparedLinear::bind(const BindRequest& request) const {
+  const LinearOperands at(d_);
+  INTAGLIO_TRY(const std::size_t m, check_operands(request, at));
+  auto binding = std::make_unique<LinearBinding>();
+  const auto n = static_cast<std::size_t>(d_.n), k = static_cast<std::size_t>(d_.k);
+  binding->m = m;
+  binding->gemm = block_gemm(types_, {m, n, k, groups_.group}, request.threads, target_);
+  const auto by_row = [&](std::size_t index) {
+    return index != kNoOperand && m != 1 && *element_count(request.inputs[index].shape) != 1;
+  };
+  binding->zero_by_row = by_row(at.zero) || d_.dynamic == Dynamic::token_asymmetric;
+  binding->scale_by_row = by_row(at.scale) || d_.by_token();
+  binding->rewritten = prologue_->rewrites();
+  binding->phases = 0;
+  const auto add = [&](bool needed, LinearPhase phase) {
+    if (needed) binding->phase[binding->phases++] = phase;
+  };
+  add(d_.dynamic != Dynamic::none && !d_.by_token(), LinearPhase::measure);
+  add(binding->rewritten || prologue_->sums_rows() || binding->zero_by_row, LinearPhase::prepare);
+  add(true, LinearPhase::multiply);
+  add(d_.row_max, LinearPhase::join);
+  reserve_scratch(*binding, static_cast<std::size_t>(request.threads));
+  binding->flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  binding->bytes = static_cast<double>(m * k * size_of(d_.input) + m * n * size_of(d_.output)) +
+                   static_cast<double>(gemm::packed_bytes(layout_of(d_), k, n));
+  return binding;
+}
+
+PreparedOp::Facts PreparedLinear::facts() const {
+  std::string epilogue;
+  const auto add = [&](bool present, std::string_view what) {
+    if (present) epilogue += (epilogue.empty() ? "" : ", ") + std::string(what);
+  };
+  add(d_.dynamic != Dynamic::none, fmt::format("dynamic {}", name_of(d_.dynamic)));
+  add(d_.input_zero || column_zero_ != nullptr || groups_.zero != nullptr ||
+          (d_.dynamic != Dynamic::none && !d_.symmetric()),
+      "zero points");
+  add(d_.input_scale || d_.weight_scale || d_.alpha != 1.0, "scale");
+  add(d_.bias, "bias");
+  add(d_.activation != Activation::none, name_of(d_.activation));
+  add(d_.residual, d_.residual_multiply ? "times residual" : "residual");
+  add(d_.clamp, "clamp");
+  add(d_.row_max, "row max");
+  add(d_.output != DType::f32 && d_.output != DType::i32, fmt::format("to {}", intaglio::name_of(d_.output)));
+  const gemm::KernelRow& row = *choose_gemm(types_, target_.isa, kManyRows);
+  return {row.name, row.isa, epilogue};
+}
+
+void PreparedLinear::add_zero_points(const LinearBinding& binding, const RunArgs& args, const Worker& worker,
+                                     gemm::Epilogue& e) const noexcept {
+  const auto integers = [&](std::size_t offset) {
+    return reinterpret_cast<const std::int32_t*>(args.shared_scratch + offset);
+  };
+  if (d_.symmetric() || binding.gemm.kernel->a_offset != 0) e.column_start = starts_.as<std::int32_t>();
+  if (binding.zero_by_row) {
+    e.row_zero = integers(binding.row_zero);
+  } else if (d_.dynamic == Dynamic::tensor_asymmetric) {
+    e.zero = prologue_->of_tensor(binding, args, worker.count).zero;
+  } else if (d_.dynamic == Dynamic::none && binding.m != 0) {
+    e.zero = prologue_->given_zero(args, 0);
+  }
+  if (e.row_zero != nullptr || e.zero != 0) e.column_sum = column_sum_;
+  e.column_zero = column_zero_;
+  if (column_zero_ != nullptr) e.row_term = integers(binding.row_term);
+}
+
+void PreparedLinear::add_scales(const LinearBinding& binding, const RunArgs& args, const Worker& worker,
+                                gemm::Epilogue& e) const noexcept {
+  const bool dynamic = d_.dynamic != Dynamic::none;
+  e.scaled = d_.input_scale || weight_scale_ != nullptr || d_.alpha != 1.0 || dynamic;
+  e.scale = static_cast<float>(d_.alpha);
+  e.column_scale = weight_scale_;
+  if (d_.by_token()) {
+    e.row_scale = reinterpret_cast<const float*>(args.shared_scratch + binding.row_scale);
+  } else if (dynamic) {
+    e.scale = prologue_->of_tensor(binding, args, worker.count).scale;
+  } else if (d_.input_scale) {
+    const auto* scale = static_cast<const float*>(args.inputs[LinearOperands(d_).scale]);
+    if (binding.scale_by_row)
+      e.row_scale = scale;
+    else if (binding.m != 0)
+      e.scale = *scale;
+  }
+}
+
+void PreparedLinear::add_rest(const RunArgs& args, gemm::Epilogue& e) const noexcept {
+  e.bias = bias_;
+  e.unary = d_.activation;
+  if (d_.residual) e.residual = args.inputs[LinearOperands(d_).residual];
+  e.residual_pitch = static_cast<std::size_t>(d_.n);
+  e.residual_type = d_.residual_type;
+  e.residual_multiply = d_.residual_multiply;
+  e.residual_scale = static_cast<float>(d_.residual_scale);
+  e.residual_zero = static_cast<std::int32_t>(d_.residual_zero);
+  e.clamp = d_.clamp;
+  e.clamp_low = static_cast<float>(d_.clamp_low);
+  e.clamp_high = static_cast<float>(d_.clamp_high);
+  e.out_type = d_.output;
+  e.out_scale = static_cast<float>(d_.output_scale);
+  e.out_zero = static_cast<std::int32_t>(d_.output_zero);
+}
+
+void PreparedLinear::multiply(const LinearBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
+  gemm::Epilogue e;
+  if (gemm::facts_of(types_).integer) add_zero_points(binding, args, worker, e);
+  add_scales(binding, args, worker, e);
+  add_rest(args, e);
+  if (d_.row_max) {
+    const std::size_t pitch = gemm::round_up(binding.m, 16);
+    e.row_max = reinterpret_cast<float*>(args.shared_scratch + binding.row_max) +
+                static_cast<std::size_t>(worker.index) * pitch;
+    std::fill(e.row_max, e.row_max + pitch, 0.0f);
+  }
+  GemmProblem problem;
+  problem.blocking = binding.gemm;
+  problem.m = binding.m;
+  problem.n = problem.out_pitch = static_cast<std::size_t>(d_.n);
+  problem.k = problem.a_pitch = static_cast<std::size_t>(d_.k);
+  problem.a = binding.rewritten ? args.shared_scratch + binding.activations : args.inputs[0];
+  problem.b = weight_;
+  problem.b_panel = gemm::panel_bytes(layout_of(d_), problem.k);
+  problem.groups = groups_;
+  if (types_ == gemm::Types::s8w4) {
+    problem.groups.row_sums = reinterpret_cast<const std::int32_t*>(args.shared_scratch + binding.row_sums);
+    problem.groups.row_sums_pitch = gemm::group_count(problem.k, groups_.group);
+  }
+  problem.out = args.outputs[0];
+  problem.epilogue = &e;
+  problem.scratch = args.thread_scratch;
+  run_gemm(problem, worker);
+}
+
+void PreparedLinear::join_row_max(const LinearBinding& binding, const RunArgs& args,
+                                  const Worker& worker) const noexcept {
+  const std::size_t pitch = gemm::round_up(binding.m, 16);
+  const auto* vectors = reinterpret_cast<const float*>(args.shared_scratch + binding.row_max);
+  auto* out = static_cast<float*>(args.outputs[1]);
+  const Range rows = share_of(static_cast<std::int64_t>(binding.m), 16, worker);
+  for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end); ++i) {
+    float most = 0.0f;
+    for (int t = 0; t < worker.count; ++t) most = std::max(most, vectors[static_cast<std::size_t>(t) * pitch + i]);
+    out[i] = most;
+  }
+}
 
 }  // namespace
 
-Result<std::size_t> packed_weight_bytes(const LinearDescriptor& d) {
-  const auto n = static_cast<std::int64_t>(gemm::round_up(static_cast<std::size_t>(d.n), gemm::kPanelWidth));
-  const auto k = static_cast<std::int64_t>(gemm::round_up(static_cast<std::size_t>(d.k), gemm::kInt8KPadding));
-  const Shape padded{n, k};
-  INTAGLIO_CHECK(byte_count(padded, DType::f32));
-  return gemm::packed_bytes(layout_of(d), static_cast<std::size_t>(d.k), static_cast<std::size_t>(d.n));
+gemm::Types types_of(const LinearDescriptor& d, IsaSet isa) {
+  using gemm::Types;
+  if (d.integer_input()) return d.input == DType::u8 ? Types::u8s8i32 : Types::s8s8i32;
+  if (d.codes()) {
+    if (d.weight_bits == 4) return d.dynamic != Dynamic::none ? Types::s8w4 : Types::f32w4;
+    return d.dynamic != Dynamic::none ? Types::u8s8i32 : Types::f32w8;
+  }
+  if (d.weight == DType::f32) return Types::f32;
+  const bool pairs = d.weight == DType::bf16;
+  const Types own = pairs ? Types::bf16 : Types::f16, widened = pairs ? Types::f32bf16 : Types::f32f16;
+  if (d.input == DType::f32) return widened;
+  // The core's own instructions, unless the only row of these types is the reference.
+  const gemm::KernelRow* row = choose_gemm(own, isa, kManyRows);
+  return row != nullptr && std::string_view(row->isa) != "scalar" ? own : widened;
 }
 
 Result<std::unique_ptr<PreparedOp>> prepare_linear(const LinearDescriptor& descriptor, std::vector<Blob> blobs,

@@ -42,6 +42,8 @@ double activate(Activation a, double x) {
       return 1 / (1 + std::exp(-x));
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::hard_swish:
+      return x * std::min(1.0, std::max(0.0, x / 6 + 0.5));
   }
   return x;
 }
@@ -358,9 +360,39 @@ TEST(Linear, IllegalDescriptorsAreRefusedWithTheReason) {
   EXPECT_EQ(reason([](auto&) {}), "accepted");
   EXPECT_THAT(reason([](auto& d) { d.k = -1; }), testing::HasSubstr("k=-1"));
   EXPECT_THAT(reason([](auto& d) { d.input = DType::f16; }), testing::HasSubstr("input f16"));
-  EXPECT_THAT(reason([](auto& d) { d.weight = DType::i8; }), testing::HasSubstr("weight i8"));
+  EXPECT_THAT(reason([](auto& d) { d.input = DType::i64; }), testing::HasSubstr("input i64"));
+  EXPECT_THAT(reason([](auto& d) { d.weight = DType::i8; }), testing::HasSubstr("need weight_scale"));
+  EXPECT_THAT(reason([](auto& d) { d.weight = DType::i32; }), testing::HasSubstr("weight i32"));
+  EXPECT_THAT(reason([](auto& d) { d.dynamic = Dynamic::token_symmetric; }), testing::HasSubstr("integer weights"));
+  EXPECT_THAT(reason([](auto& d) { d.weight_bits = 3; }), testing::HasSubstr("weight_bits 3"));
+  EXPECT_THAT(reason([](auto& d) { d.weight_bits = 4; }), testing::HasSubstr("4-bit codes"));
+  EXPECT_THAT(reason([](auto& d) { d.group = 48; }), testing::HasSubstr("group 48"));
+  EXPECT_THAT(reason([](auto& d) { d.group = -32; }), testing::HasSubstr("group -32"));
+  EXPECT_THAT(reason([](auto& d) { d.group = 32; }), testing::HasSubstr("groups"));
+  EXPECT_THAT(reason([](auto& d) { d.alpha = std::numeric_limits<double>::infinity(); }), testing::HasSubstr("alpha"));
+  EXPECT_THAT(reason([](auto& d) {
+                d.output = DType::i8;
+                d.output_scale = 0;
+              }),
+              testing::HasSubstr("output_scale 0"));
+  EXPECT_THAT(reason([](auto& d) {
+                d.output = DType::u8;
+                d.output_zero = -1;
+              }),
+              testing::HasSubstr("output_zero -1"));
+  EXPECT_THAT(reason([](auto& d) {
+                d.residual = true;
+                d.residual_type = DType::i64;
+              }),
+              testing::HasSubstr("residual i64"));
+  EXPECT_THAT(reason([](auto& d) {
+                d.residual = true;
+                d.residual_type = DType::i8;
+                d.residual_scale = std::nan("");
+              }),
+              testing::HasSubstr("residual_scale nan"));
   EXPECT_THAT(reason([](auto& d) { d.output = DType::i32; }), testing::HasSubstr("output i32"));
-  EXPECT_THAT(reason([](auto& d) { d.input_scale = true; }), testing::HasSubstr("integer operands"));
+  EXPECT_THAT(reason([](auto& d) { d.input_scale = true; }), testing::HasSubstr("8-bit input"));
   EXPECT_THAT(reason([](auto& d) {
                 d.input = DType::u8;
                 d.weight = DType::i8;
@@ -377,16 +409,23 @@ TEST(Linear, IllegalDescriptorsAreRefusedWithTheReason) {
 
 TEST(GemmChoice, FollowsTheIsaSetItIsGiven) {
   using kernels::gemm::Types;
-  const auto many = [](Types types, Isa isa) { return std::string(choose_gemm(types, closure_of(isa)).many->isa); };
-  EXPECT_EQ(many(Types::f32, Isa::scalar), "scalar");
-  EXPECT_EQ(many(Types::f32, Isa::sse42), "sse42");
-  EXPECT_EQ(many(Types::f32, Isa::avx_vnni), "avx2");
-  EXPECT_EQ(many(Types::f32, Isa::amx), "avx512");
-  EXPECT_EQ(many(Types::u8s8i32, Isa::sse42), "scalar");
-  EXPECT_EQ(many(Types::u8s8i32, Isa::avx512), "avx2");
-  EXPECT_EQ(many(Types::u8s8i32, Isa::amx), "avx512_vnni");
-  EXPECT_EQ(choose_gemm(Types::f32, closure_of(Isa::avx2)).single->block_m, 1u);
-  EXPECT_EQ(choose_gemm(Types::f32, IsaSet{0}).many, nullptr);
+  const auto level = [](Types types, Isa isa, std::size_t m = kManyRows) {
+    const auto* row = choose_gemm(types, closure_of(isa), m);
+    return std::string(row == nullptr ? "none" : row->isa);
+  };
+  EXPECT_EQ(level(Types::f32, Isa::scalar), "scalar");
+  EXPECT_EQ(level(Types::f32, Isa::sse42), "sse42");
+  EXPECT_EQ(level(Types::f32, Isa::avx_vnni), "avx2");
+  EXPECT_EQ(level(Types::f32, Isa::amx), "avx512");
+  EXPECT_EQ(level(Types::u8s8i32, Isa::sse42), "scalar");
+  EXPECT_EQ(level(Types::u8s8i32, Isa::avx512), "avx2");
+  EXPECT_EQ(level(Types::u8s8i32, Isa::avx_vnni), "avx_vnni");
+  EXPECT_EQ(level(Types::u8s8i32, Isa::avx512_vnni), "avx512_vnni");
+  EXPECT_EQ(level(Types::bf16, Isa::avx512_bf16), "avx512_bf16");
+  EXPECT_EQ(level(Types::f16, Isa::avx512_fp16), "avx512_fp16");
+  EXPECT_EQ(choose_gemm(Types::f32, closure_of(Isa::avx2), 1)->block_m, 1u);
+  EXPECT_EQ(choose_gemm(Types::f32, closure_of(Isa::avx2), 2)->block_m, 6u);
+  EXPECT_EQ(choose_gemm(Types::f32, IsaSet{0}, 8), nullptr);
 }
 
 }  // namespace

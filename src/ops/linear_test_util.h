@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "cpu/machine.h"
 #include "ops/candidate.h"
+#include "tests/emulation/machine.h"
 
 namespace intaglio::ops {
 
@@ -36,11 +37,13 @@ struct TestTensor {
 };
 
 // The levels that change which GEMM kernel is chosen, capped to this machine; a level it lacks is left out (the
-// kernels' own tests say so with a reason).
+// kernels' own tests say so with a reason), but AMX, whose tiles the loops set up: that is emulated.
 inline std::vector<Target> test_targets() {
   std::vector<Target> out;
-  for (const Isa isa : {Isa::scalar, Isa::sse42, Isa::avx2, Isa::avx512, Isa::avx512_vnni}) {
-    if (!contains(cpu::detect().isa, closure_of(isa))) continue;
+  for (const Isa isa : {Isa::scalar, Isa::sse42, Isa::avx2, Isa::avx_vnni, Isa::avx512, Isa::avx512_vnni,
+                        Isa::avx512_bf16, Isa::avx512_fp16, Isa::amx}) {
+    const bool emulated = isa == Isa::amx && emulation::runs("amx") == emulation::Runs::emulated;
+    if (!emulated && !contains(cpu::detect().isa, closure_of(isa))) continue;
     Target target;
     target.isa = closure_of(isa);
     out.push_back(target);

@@ -180,7 +180,7 @@ class MatmulCandidate final : public Candidate {
       return fmt::format("{}: {}", name_of(d->a),
                          packed_ ? "only f32 and 8-bit integers" : "f32 and 8-bit integers are for the packed GEMM");
     }
-    if (packed_ && choose_gemm(kernels::gemm::Types::f32, target.isa).many == nullptr)
+    if (packed_ && choose_gemm(kernels::gemm::Types::f32, target.isa, kManyRows) == nullptr)
       return "no GEMM kernel for this machine";
     return std::nullopt;
   }

@@ -32,7 +32,9 @@ class PackedMatmul final : public PreparedOp {
       : d_(d),
         target_(target),
         float_(d.a == DType::f32),
-        kernels_(choose_gemm(float_ ? gemm::Types::f32 : gemm::Types::u8s8i32, target.isa)) {}
+        types_(float_             ? gemm::Types::f32
+               : d.a == DType::i8 ? gemm::Types::s8s8i32
+                                  : gemm::Types::u8s8i32) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
     auto binding = std::make_unique<PackedBinding>();
@@ -43,7 +45,7 @@ class PackedMatmul final : public PreparedOp {
     const std::size_t b_index = request.inputs.size() - 1;
     binding->row_zero_by_row = d_.a_zero && *element_count(request.inputs[2].shape) != 1;
     binding->column_zero_by_column = d_.b_zero && *element_count(request.inputs[b_index].shape) != 1;
-    binding->copy_a = (d_.a == DType::i8 || s.a.column != 1) && s.k != 0;
+    binding->copy_a = s.a.column != 1 && s.k != 0;
     // One b for every matrix of a, each used once: a's rows are one tall matrix.
     binding->fold =
         s.b_matrices == 1 && s.a_matrices == s.batches && s.k != 0 && !binding->row_zero_by_row && s.a.column == 1;
@@ -55,7 +57,7 @@ class PackedMatmul final : public PreparedOp {
     INTAGLIO_CHECK(reserve_scratch(*binding));
     const auto threads = static_cast<std::size_t>(request.threads);
     binding->share_batches = s.batches >= 4 * threads || s.batches % threads == 0;
-    binding->gemm = block_gemm(kernels_, s.m, s.n, s.k, binding->share_batches ? 1 : request.threads, target_);
+    binding->gemm = block_gemm(types_, {s.m, s.n, s.k}, binding->share_batches ? 1 : request.threads, target_);
     binding->thread_scratch_bytes = binding->gemm.scratch_bytes;
     binding->phases = 2;
     binding->blocking = fmt::format("{} matrices {}, {}", s.batches,
@@ -82,13 +84,14 @@ class PackedMatmul final : public PreparedOp {
 
   Facts facts() const override {
     std::string epilogue = d_.a_zero || d_.b_zero ? "zero points" : d_.alpha != 1.0 ? "scale" : "";
-    return {kernels_.many->name, kernels_.many->isa, std::move(epilogue)};
+    const gemm::KernelRow& row = *choose_gemm(types_, target_.isa, kManyRows);
+    return {row.name, row.isa, std::move(epilogue)};
   }
 
  private:
   // The weights' zero point as the packed bytes see it may differ from 0.
   bool has_row_terms() const { return !float_ && (d_.b_zero || d_.b == DType::u8); }
-  gemm::Layout layout() const { return float_ ? gemm::Layout::panels16_f32 : gemm::Layout::panels16x4_s8; }
+  gemm::Layout layout() const { return gemm::facts_of(types_).layout; }
 
   Status reserve_scratch(PackedBinding& binding) const {
     const MatmulShape& s = binding.shape;
@@ -134,14 +137,15 @@ class PackedMatmul final : public PreparedOp {
     }
   }
 
-  // The zero point of row i as the kernel sees it: i8 is read as u8, 128 higher.
-  std::int32_t row_zero(const RunArgs& args, std::size_t i) const {
-    if (!d_.a_zero) return d_.a == DType::i8 ? 128 : 0;
+  // The zero point of row i as the kernel sees it: some rows of the table multiply a + a_offset.
+  std::int32_t row_zero(const PackedBinding& binding, const RunArgs& args, std::size_t i) const {
+    const std::int32_t offset = binding.gemm.kernel->a_offset;
+    if (!d_.a_zero) return offset;
     const auto* zero = static_cast<const std::uint8_t*>(args.inputs[2]);
-    return d_.a == DType::i8 ? static_cast<std::int8_t>(zero[i]) + 128 : zero[i];
+    return offset + (d_.a == DType::i8 ? static_cast<std::int8_t>(zero[i]) : zero[i]);
   }
 
-  // Rows of a: the copy in [M][K] order (u8 for i8), and what zero points need.
+  // Rows of a: the copy in [M][K] order, and what zero points need.
   void prepare_a(const PackedBinding& binding, const RunArgs& args, const Worker& worker) const noexcept {
     const MatmulShape& s = binding.shape;
     const Range rows = share_of(static_cast<std::int64_t>(s.a_matrices * s.m), 1, worker);
@@ -155,18 +159,18 @@ class PackedMatmul final : public PreparedOp {
         continue;
       }
       const std::uint8_t* row = static_cast<const std::uint8_t*>(args.inputs[0]) + from;
-      const std::uint8_t flip = d_.a == DType::i8 ? 0x80 : 0;
       std::uint8_t* to =
           binding.copy_a ? reinterpret_cast<std::uint8_t*>(args.shared_scratch + binding.a_copy) + r * s.k : nullptr;
       std::uint32_t sum = 0;
       for (std::size_t k = 0; k < s.k; ++k) {
-        const auto value = static_cast<std::uint8_t>(row[k * s.a.column] ^ flip);
-        sum += value;
+        const std::uint8_t value = row[k * s.a.column];
+        sum += static_cast<std::uint32_t>(d_.a == DType::i8 ? static_cast<std::int8_t>(value) : value);
         if (to != nullptr) to[k] = value;
       }
-      const std::int32_t zero = row_zero(args, binding.row_zero_by_row ? i : 0);
+      const std::int32_t zero = row_zero(binding, args, binding.row_zero_by_row ? i : 0);
       if (has_row_terms()) {
-        const std::uint32_t term = sum - static_cast<std::uint32_t>(s.k) * static_cast<std::uint32_t>(zero);
+        const auto given = static_cast<std::uint32_t>(zero - binding.gemm.kernel->a_offset);
+        const std::uint32_t term = sum - static_cast<std::uint32_t>(s.k) * given;
         reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_term)[r] = static_cast<std::int32_t>(term);
       }
       // Equal for every matrix of a: written once.
@@ -198,17 +202,16 @@ class PackedMatmul final : public PreparedOp {
       if (binding.row_zero_by_row)
         e.row_zero = integers(binding.row_zero);
       else
-        e.zero = row_zero(args, 0);
+        e.zero = row_zero(binding, args, 0);
       if (has_row_terms()) e.column_zero = integers(binding.column_zero);
     }
     GemmProblem problem;
-    problem.kernels = kernels_;
     problem.blocking = binding.gemm;
     problem.m = s.m;
     problem.n = problem.out_pitch = s.n;
     problem.k = s.k;
     problem.a_pitch = binding.copy_a ? s.k : s.a.row;
-    problem.b_panel = gemm::panel_elements(layout(), s.k);
+    problem.b_panel = gemm::panel_bytes(layout(), s.k);
     problem.epilogue = &e;
     problem.scratch = args.thread_scratch;
     const Range share = binding.share_batches ? share_of(static_cast<std::int64_t>(s.batches), 1, worker)
@@ -229,7 +232,7 @@ class PackedMatmul final : public PreparedOp {
   MatmulDescriptor d_;
   Target target_;
   bool float_;
-  GemmKernels kernels_;
+  gemm::Types types_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace intaglio::ops {
 namespace {
 
 struct PlainBinding final : Binding {
+  std::string blocking_text() const override { return "plain loops, threads split rows"; }
   MatmulShape shape;
 };
 
@@ -82,7 +83,6 @@ class PlainMatmul final : public PreparedOp {
     const MatmulShape& s = binding->shape;
     binding->flops = 2.0 * static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n) *
                      static_cast<double>(s.k);
-    binding->blocking = "plain loops, threads split rows";
     return binding;
   }
 

@@ -33,10 +33,12 @@ struct BindRequest {
 class Binding {
  public:
   virtual ~Binding() = default;
+  // "Mc=96 Kc=384 Nc=3072, split N by 2": for explain. Made when asked for: formatting it would be most of a bind.
+  virtual std::string blocking_text() const { return blocking; }
   std::size_t thread_scratch_bytes = 0;  // per thread, 64-byte aligned, contents undefined
   std::size_t shared_scratch_bytes = 0;  // once, 64-byte aligned, contents undefined
   int phases = 1;                        // run() is called for phase 0, 1, ...; a barrier separates phases
-  std::string blocking;                  // "Mc=96 Kc=384 Nc=3072, split N by 2": for explain
+  std::string blocking;                  // see blocking_text()
   double flops = 0;                      // of one run; for rooflines
   double bytes = 0;                      // of memory touched at least once
 };
@@ -63,8 +65,11 @@ class PreparedOp {
   virtual ~PreparedOp() = default;
   // Cheap (microseconds), may allocate. Errors: shapes that the op cannot run (usage, naming the operand), a dim
   // product that overflows. Zero-length dims are legal.
+  // The result depends on the request, the candidate, the descriptor, the target, and the layouts and sizes of the
+  // blobs, never on their contents or addresses: ops in which these are equal run each other's bindings, so that equal
+  // layers bind once.
   virtual Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const = 0;
-  // Precondition: `binding` came from this op's bind, args match it. Never throws, allocates, locks or logs. All
+  // Precondition: `binding` came from the bind of this op or of an equal one (see there), args match it. Never throws, allocates, locks or logs. All
   // threads of the region call it; work is split statically by worker.index; threads without work return at once.
   virtual RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept = 0;
   // May the executor let output 0 share the memory of input `index` (equal byte sizes are the executor's check)?

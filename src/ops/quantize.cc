@@ -4,9 +4,7 @@
 
 #include <algorithm>
 
-#include "base/alloc.h"
-#include "kernels/quantize/table.h"
-#include "ops/kernel_choice.h"
+#include "ops/quantize_op.h"
 #include "ops/simple_candidate.h"
 
 namespace intaglio::ops {
@@ -15,6 +13,8 @@ std::unique_ptr<Descriptor> make_quantize_descriptor();
 void add_quantize_candidates(std::vector<const Candidate*>& out);
 
 namespace {
+
+namespace table = kernels::quantize;
 
 // Elements are [outer, channels, inner]; one scale for each channel (channels == 1: one for all).
 struct QuantizeBinding final : Binding {
@@ -25,15 +25,22 @@ struct QuantizeBinding final : Binding {
   bool zero_per_channel = false;
 };
 
-namespace table = kernels::quantize;
-
-// Every thread's extremes (low, high) on a cache line of its own.
-constexpr std::size_t kSlot = kAlignment;
 constexpr std::int64_t kGrain = 1024;
 
+// Scale and zero point of a run of elements: pointers are null where one value holds for all.
+struct Channels {
+  float scale = 1.0f;
+  std::int32_t zero = 0;
+  const float* scales = nullptr;
+  const void* zeros = nullptr;
+};
+
 // i32 minus i32 may leave 32 bits; the models' definition subtracts in the integers.
-void dequantize_i32(const std::int32_t* x, float* y, std::int64_t count, float scale, std::int32_t zero) {
+void dequantize_i32(const std::int32_t* x, float* y, std::int64_t count, const Channels& channels) {
+  const auto* zeros = static_cast<const std::int32_t*>(channels.zeros);
   for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t zero = zeros != nullptr ? zeros[i] : channels.zero;
+    const float scale = channels.scales != nullptr ? channels.scales[i] : channels.scale;
     y[i] = static_cast<float>(static_cast<std::int64_t>(x[i]) - zero) * scale;
   }
 }
@@ -43,17 +50,14 @@ T at(const void* values, std::int64_t index) {
   return static_cast<const T*>(values)[index];
 }
 
+// quantize and dequantize; the dynamic kinds are in quantize_dynamic.cc.
 class PreparedQuantize final : public PreparedOp {
  public:
   PreparedQuantize(QuantizeDescriptor descriptor, const Target& target)
-      : descriptor_(descriptor),
-        extremes_(choose(table::Group::extremes, target.isa)),
-        row_(choose(group_of(descriptor), target.isa)) {}
+      : descriptor_(descriptor), row_(choose_quantize(group_of(descriptor), target.isa)) {}
 
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    const bool dynamic = descriptor_.kind == QuantizeKind::dynamic;
-    const std::size_t inputs = dynamic ? 1 : (descriptor_.zero ? 3 : 2);
-    if (request.inputs.size() != inputs || request.outputs.size() != (dynamic ? 3u : 1u)) {
+    if (request.inputs.size() != (descriptor_.zero ? 3u : 2u) || request.outputs.size() != 1) {
       return fail(ErrorCode::usage, "a quantisation has the wrong number of operands");
     }
     const Operand& x = request.inputs[0];
@@ -62,11 +66,6 @@ class PreparedQuantize final : public PreparedOp {
     QuantizeBinding binding;
     INTAGLIO_TRY(binding.count, element_count(x.shape));
     binding.bytes = static_cast<double>(binding.count) * 5;
-    if (dynamic) {
-      binding.phases = 2;
-      binding.shared_scratch_bytes = static_cast<std::size_t>(request.threads) * kSlot;
-      return bound(std::move(binding));
-    }
     INTAGLIO_TRY(const std::int64_t scales, element_count(request.inputs[1].shape));
     std::int64_t zeros = 1;
     if (descriptor_.zero) {
@@ -92,18 +91,13 @@ class PreparedQuantize final : public PreparedOp {
 
   RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
     const auto& binding = static_cast<const QuantizeBinding&>(base);
-    if (descriptor_.kind == QuantizeKind::dynamic) {
-      if (worker.phase == 0)
-        measure(binding, args, worker);
-      else
-        apply(binding, args, worker);
-      return RunStatus::ok;
-    }
     const Range range = share_of(binding.count, kGrain, worker);
+    // Along the last axis neighbours have scales of their own: a run ends with the row, not with the channel.
+    const bool each = binding.inner == 1;
+    const std::int64_t length = each ? binding.channels : binding.inner;
     for (std::int64_t begin = range.begin; begin < range.end;) {
-      const std::int64_t end = std::min(range.end, (begin / binding.inner + 1) * binding.inner);
-      const std::int64_t channel = begin / binding.inner % binding.channels;
-      convert(binding, args, begin, end, channel);
+      const std::int64_t end = std::min(range.end, (begin / length + 1) * length);
+      convert(args, begin, end, channels_at(binding, args, begin / binding.inner % binding.channels, each));
       begin = end;
     }
     return RunStatus::ok;
@@ -115,19 +109,14 @@ class PreparedQuantize final : public PreparedOp {
   }
 
  private:
+  DType narrow() const { return descriptor_.kind == QuantizeKind::dequantize ? descriptor_.input : descriptor_.output; }
+
   Status check_types(const BindRequest& request) const {
-    const bool dynamic = descriptor_.kind == QuantizeKind::dynamic;
-    const DType narrow = descriptor_.kind == QuantizeKind::dequantize ? descriptor_.input : descriptor_.output;
-    bool good = request.inputs[0].dtype == descriptor_.input && request.outputs[0].dtype == descriptor_.output;
-    const auto scale_and_zero = [&](std::span<const Operand> operands) {
-      if (!operands.empty()) good = good && operands[0].dtype == DType::f32;
-      if (operands.size() > 1) good = good && operands[1].dtype == narrow;
-      for (const Operand& operand : operands)
-        good = good && (!dynamic || element_count(operand.shape).value_or(0) == 1);
-    };
-    scale_and_zero(dynamic ? request.outputs.subspan(1) : request.inputs.subspan(1));
+    bool good = request.inputs[0].dtype == descriptor_.input && request.outputs[0].dtype == descriptor_.output &&
+                request.inputs[1].dtype == DType::f32;
+    if (descriptor_.zero) good = good && request.inputs[2].dtype == narrow();
     if (good) return {};
-    return fail(ErrorCode::usage, "the operands of a quantisation do not have the types or sizes of its descriptor");
+    return fail(ErrorCode::usage, "the operands of a quantisation do not have the types of its descriptor");
   }
 
   bool plain_loop() const { return descriptor_.input == DType::i32; }
@@ -138,73 +127,86 @@ class PreparedQuantize final : public PreparedOp {
     }
     return descriptor.output == DType::u8 ? table::Group::quantize_u8 : table::Group::quantize_s8;
   }
-  // The scalar row if the set names no level at all.
-  static const table::KernelRow* choose(table::Group group, IsaSet isa) {
-    const IsaSet set{isa.bits | isa_bit(Isa::scalar)};
-    return best_row(table::kKernels, table::kKernelCount, set, [&](const auto& row) { return row.group == group; });
-  }
 
-  static const float* slot_of(const RunArgs& args, int index) {
-    return reinterpret_cast<const float*>(args.shared_scratch + static_cast<std::size_t>(index) * kSlot);
-  }
-
-  void measure(const QuantizeBinding& binding, const RunArgs& args, const Worker& worker) const {
-    const Range range = share_of(binding.count, kGrain, worker);
-    const auto* x = static_cast<const float*>(args.inputs[0]);
-    extremes_->kernel({x + range.begin, args.shared_scratch + static_cast<std::size_t>(worker.index) * kSlot,
-                       static_cast<std::size_t>(range.size()), 1.0f, 0});
-  }
-
-  void apply(const QuantizeBinding& binding, const RunArgs& args, const Worker& worker) const {
-    float low = 0;
-    float high = 0;
-    for (int i = 0; i < worker.count; ++i) {
-      low = std::min(low, slot_of(args, i)[0]);
-      high = std::max(high, slot_of(args, i)[1]);
+  // each: the run goes on through the channels that follow.
+  Channels channels_at(const QuantizeBinding& binding, const RunArgs& args, std::int64_t channel, bool each) const {
+    Channels channels;
+    const std::int64_t scale_at = binding.scale_per_channel ? channel : 0;
+    if (each && binding.scale_per_channel)
+      channels.scales = static_cast<const float*>(args.inputs[1]) + scale_at;
+    else
+      channels.scale = at<float>(args.inputs[1], scale_at);
+    if (!descriptor_.zero) return channels;
+    const std::int64_t zero_at = binding.zero_per_channel ? channel : 0;
+    if (each && binding.zero_per_channel) {
+      channels.zeros =
+          static_cast<const std::byte*>(args.inputs[2]) + zero_at * static_cast<std::int64_t>(size_of(narrow()));
+    } else if (narrow() == DType::u8) {
+      channels.zero = at<std::uint8_t>(args.inputs[2], zero_at);
+    } else if (narrow() == DType::i8) {
+      channels.zero = at<std::int8_t>(args.inputs[2], zero_at);
+    } else {
+      channels.zero = at<std::int32_t>(args.inputs[2], zero_at);
     }
-    const float scale = low == high ? 1.0f : (high - low) / 255.0f;
-    const float lowest = -low;
-    std::uint8_t zero = 0;
-    row_->kernel({&lowest, &zero, 1, scale, 0});
-    const Range range = share_of(binding.count, kGrain, worker);
-    row_->kernel({static_cast<const float*>(args.inputs[0]) + range.begin,
-                  static_cast<std::uint8_t*>(args.outputs[0]) + range.begin, static_cast<std::size_t>(range.size()),
-                  scale, zero});
-    if (worker.index != 0) return;
-    *static_cast<float*>(args.outputs[1]) = scale;
-    *static_cast<std::uint8_t*>(args.outputs[2]) = zero;
+    return channels;
   }
 
-  std::int32_t zero_at(const QuantizeBinding& binding, const RunArgs& args, std::int64_t channel) const {
-    if (!descriptor_.zero) return 0;
-    const std::int64_t index = binding.zero_per_channel ? channel : 0;
-    const DType dtype = descriptor_.kind == QuantizeKind::quantize ? descriptor_.output : descriptor_.input;
-    if (dtype == DType::u8) return at<std::uint8_t>(args.inputs[2], index);
-    if (dtype == DType::i8) return at<std::int8_t>(args.inputs[2], index);
-    return at<std::int32_t>(args.inputs[2], index);
-  }
-
-  // Elements [begin, end), all of one channel.
-  void convert(const QuantizeBinding& binding, const RunArgs& args, std::int64_t begin, std::int64_t end,
-               std::int64_t channel) const {
-    const float scale = at<float>(args.inputs[1], binding.scale_per_channel ? channel : 0);
-    const std::int32_t zero = zero_at(binding, args, channel);
+  void convert(const RunArgs& args, std::int64_t begin, std::int64_t end, const Channels& channels) const {
     if (plain_loop()) {
       return dequantize_i32(static_cast<const std::int32_t*>(args.inputs[0]) + begin,
-                            static_cast<float*>(args.outputs[0]) + begin, end - begin, scale, zero);
+                            static_cast<float*>(args.outputs[0]) + begin, end - begin, channels);
     }
-    const auto* x =
+    table::Args call;
+    call.source =
         static_cast<const std::byte*>(args.inputs[0]) + begin * static_cast<std::int64_t>(size_of(descriptor_.input));
-    auto* y = static_cast<std::byte*>(args.outputs[0]) + begin * static_cast<std::int64_t>(size_of(descriptor_.output));
-    row_->kernel({x, y, static_cast<std::size_t>(end - begin), scale, zero});
+    call.out =
+        static_cast<std::byte*>(args.outputs[0]) + begin * static_cast<std::int64_t>(size_of(descriptor_.output));
+    call.count = static_cast<std::size_t>(end - begin);
+    call.scale = channels.scale;
+    call.zero = channels.zero;
+    call.scales = channels.scales;
+    call.zeros = channels.zeros;
+    row_->kernel(call);
   }
 
   QuantizeDescriptor descriptor_;
-  const table::KernelRow* extremes_;  // dynamic
-  const table::KernelRow* row_;       // of the 8-bit types; not used for i32
+  const table::KernelRow* row_;  // of the 8-bit types; not used for i32
+};
+
+class QuantizeCandidate final : public Candidate {
+ public:
+  std::string_view name() const override { return "intaglio.quantize"; }
+  std::string_view family() const override { return "quantize"; }
+  std::unique_ptr<Descriptor> make_descriptor() const override { return std::make_unique<QuantizeDescriptor>(); }
+  std::optional<std::string> refuses(const Descriptor& descriptor, const Target&) const override {
+    if (auto status = descriptor.validate(); !status) return status.error().message;
+    return std::nullopt;
+  }
+  Result<std::vector<Blob>> pack(const Descriptor&, std::span<const Constant>, const Target&) const override {
+    return std::vector<Blob>{};
+  }
+  Result<std::unique_ptr<PreparedOp>> prepare(const Descriptor& descriptor, std::vector<Blob>,
+                                              const Target& target) const override {
+    INTAGLIO_CHECK(descriptor.validate());
+    const auto& d = static_cast<const QuantizeDescriptor&>(descriptor);
+    if (is_dynamic(d.kind)) return prepare_dynamic_quantize(d, target);
+    return std::make_unique<PreparedQuantize>(d, target);
+  }
 };
 
 }  // namespace
+
+void SymmetricRule::fields(FieldVisitor& visitor) {
+  visitor.field("divisor", divisor);
+  visitor.field("least", least);
+  visitor.field("by_reciprocal", by_reciprocal);
+}
+
+Status SymmetricRule::validate() const {
+  if (divisor >= 1.0 && divisor <= 1024.0 && least >= 0.0 && least <= 1e38) return {};
+  return fail(ErrorCode::file,
+              fmt::format("a symmetric quantisation has a divisor of {} and a least scale of {}", divisor, least));
+}
 
 void QuantizeDescriptor::fields(FieldVisitor& visitor) {
   visitor.choice("kind", kind, kQuantizeKinds);
@@ -212,21 +214,23 @@ void QuantizeDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("output", output);
   visitor.field("axis", axis);
   visitor.field("zero", zero);
+  rule.fields(visitor);
 }
 
 Status QuantizeDescriptor::validate() const {
   const auto narrow = [](DType dtype) { return dtype == DType::u8 || dtype == DType::i8; };
-  if (kind == QuantizeKind::dynamic && output != DType::u8) {
+  if ((kind == QuantizeKind::dynamic || kind == QuantizeKind::rows_asymmetric) && output != DType::u8) {
     return fail(ErrorCode::file, "a dynamic quantisation makes u8");
   }
   const bool legal = kind == QuantizeKind::dequantize ? (narrow(input) || input == DType::i32) && output == DType::f32
+                     : is_dynamic(kind)               ? (input == DType::f32 || input == DType::bf16) && narrow(output)
                                                       : input == DType::f32 && narrow(output);
   if (!legal)
     return fail(ErrorCode::file,
                 fmt::format("quantisation from {} to {} does not exist", name_of(input), name_of(output)));
   if (axis < 0 || axis >= kMaxRank)
     return fail(ErrorCode::file, "a quantisation has an axis outside the supported rank");
-  return {};
+  return rule.validate();
 }
 
 std::unique_ptr<Descriptor> make_quantize_descriptor() {
@@ -234,7 +238,7 @@ std::unique_ptr<Descriptor> make_quantize_descriptor() {
 }
 
 void add_quantize_candidates(std::vector<const Candidate*>& out) {
-  static const SimpleCandidate<QuantizeDescriptor, PreparedQuantize> candidate("intaglio.quantize", "quantize");
+  static const QuantizeCandidate candidate;
   out.push_back(&candidate);
 }
 

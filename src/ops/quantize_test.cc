@@ -129,7 +129,10 @@ TEST(Quantize, Static) {
                            {{2, 3, 1500}, 1},
                            {{0, 3}, 1},
                            {{3, 0}, 0},
-                           {{2, 1, 40}, 1}}) {
+                           {{2, 1, 40}, 1},
+                           {{30, 111}, 1},
+                           {{2, 9, 129}, 2},
+                           {{3, 5, 2}, 1}}) {
     for (const bool scales : {false, true}) {
       if (scales && each.shape.empty()) continue;
       for (const int zero : {0, 1, 2}) {

@@ -18,6 +18,7 @@ namespace table = kernels::softmax;
 constexpr std::int64_t kColumns = 64;  // of one unit of work when the axis is not the last
 
 struct SoftmaxBinding final : Binding {
+  std::string blocking_text() const override { return fmt::format("{} x {} over {}", outer, inner, n); }
   std::int64_t outer = 1, n = 1, inner = 1;
   std::int64_t blocks = 1;  // of columns, per outer index
 };
@@ -79,7 +80,6 @@ Result<std::unique_ptr<const Binding>> SoftmaxOp::bind(const BindRequest& reques
     const std::int64_t columns = std::min(b->inner, kColumns);
     b->thread_scratch_bytes = static_cast<std::size_t>(b->n * columns) * sizeof(float);
   }
-  b->blocking = fmt::format("{} x {} over {}", b->outer, b->inner, b->n);
   b->flops = 8.0 * static_cast<double>(total);
   b->bytes = 2.0 * static_cast<double>(total) * static_cast<double>(size_of(d_.dtype));
   return std::unique_ptr<const Binding>(std::move(b));

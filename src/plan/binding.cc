@@ -66,6 +66,7 @@ class Binder {
       bound_->shared_scratch_bytes = std::max(bound_->shared_scratch_bytes, bound.binding->shared_scratch_bytes);
       bound_->steps.push_back(std::move(bound));
     }
+    bound_->distinct_bindings = shared_.size();
     return {};
   }
 

@@ -50,6 +50,7 @@ struct BoundPlan {
   std::vector<Shape> output_shapes;
   std::vector<std::size_t> output_bytes;
   std::vector<BoundStep> steps;
+  std::size_t distinct_bindings = 0;  // how many problems the steps are: bind() of an op was called so often
   std::vector<ValueId> arguments;   // operands of all steps, inputs then outputs
   std::vector<Location> locations;  // of every value
   std::vector<OutputCopy> copies;

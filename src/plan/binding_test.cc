@@ -149,6 +149,97 @@ TEST(Bind, EqualProblemsShareOneBinding) {
   for (const BoundStep& step : (*bound)->steps) distinct.insert(step.binding.get());
   EXPECT_EQ((*bound)->steps.size(), 14u);
   EXPECT_EQ(distinct.size(), 4u);  // linear, tanh [5, 8], slice, tanh [1, 8]
+  EXPECT_EQ((*bound)->distinct_bindings, 4u);
+}
+
+// Stands in front of a prepared op and counts its binds.
+class CountingOp final : public ops::PreparedOp {
+ public:
+  CountingOp(std::shared_ptr<const ops::PreparedOp> op, int& binds) : op_(std::move(op)), binds_(binds) {}
+  Result<std::unique_ptr<const ops::Binding>> bind(const ops::BindRequest& request) const override {
+    ++binds_;
+    return op_->bind(request);
+  }
+  ops::RunStatus run(const ops::Binding& binding, const ops::RunArgs& args,
+                     const ops::Worker& worker) const noexcept override {
+    return op_->run(binding, args, worker);
+  }
+  bool may_run_in_place(std::size_t index) const override { return op_->may_run_in_place(index); }
+  Facts facts() const override { return op_->facts(); }
+
+ private:
+  std::shared_ptr<const ops::PreparedOp> op_;
+  int& binds_;
+};
+
+TEST(Bind, EqualStepsBindOncePerProblemAndContext) {
+  PlanBuilder b;
+  ValueId x = b.input("x", {kN, Dim(8)});
+  for (int layer = 0; layer < 12; ++layer) {
+    x = b.linear("linear" + std::to_string(layer), x, 8, 8, {kN, Dim(8)});
+    x = b.elementwise("tanh" + std::to_string(layer), "tanh", {x}, {kN, Dim(8)});
+  }
+  b.output("y", x);
+  int binds = 0;
+  for (Step& step : b.plan.steps) step.prepared = std::make_shared<CountingOp>(step.prepared, binds);
+  Runner runner(b.finish(), 2);
+  int expected = 0;
+  for (const int round : {0, 1}) {
+    for (const std::int64_t n : {1, 5, 9}) {
+      runner.clear();
+      runner.add<float>({n, 8}, ramp(static_cast<std::size_t>(n) * 8));
+      ASSERT_TRUE(runner.run().has_value());
+      if (round == 0) expected += 2;  // of 24 steps
+      EXPECT_EQ(binds, expected) << n;
+    }
+  }
+}
+
+// Zero points that are all zero once packed leave no blob: that linear has no prologue, its neighbour of the same
+// descriptor has one.
+TEST(Bind, LinearsWithOtherBlobsDoNotShare) {
+  constexpr std::int64_t kRows = 3, kDepth = 8, kColumns = 4;
+  PlanBuilder b;
+  const ValueId x = b.input("x", {Dim(kRows), Dim(kDepth)}, DType::u8);
+  ops::LinearDescriptor descriptor;
+  descriptor.k = kDepth;
+  descriptor.n = kColumns;
+  descriptor.input = descriptor.weight = DType::u8;
+  descriptor.output = DType::i32;
+  descriptor.weight_zero = true;
+  std::vector<std::uint8_t> weight(kDepth * kColumns), data(kRows * kDepth);
+  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] = static_cast<std::uint8_t>(i * 29 + 3);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::uint8_t>(i * 53 + 7);
+  const std::vector<std::uint8_t> zeros{128, 5, 77};
+  for (const std::uint8_t& zero : zeros) {
+    const std::string name = "zero" + std::to_string(zero);
+    const ValueId out = b.temporary(name, {Dim(kRows), Dim(kColumns)}, DType::i32);
+    b.step(name, descriptor, {x}, {out}, {},
+           {{DType::u8, {kColumns, kDepth}, reinterpret_cast<const std::byte*>(weight.data()), weight.size()},
+            {DType::u8, {}, reinterpret_cast<const std::byte*>(&zero), 1},
+            {},
+            {}});
+    b.output(name, out);
+  }
+  const auto plan = b.finish();
+  ASSERT_NE(plan->steps[0].blobs.size(), plan->steps[1].blobs.size());
+  const auto bound = plan::bind(*plan, std::vector<Shape>{{kRows, kDepth}}, {});
+  ASSERT_TRUE(bound.has_value()) << bound.error().to_string();
+  EXPECT_EQ((*bound)->distinct_bindings, 2u);
+  Runner runner(plan, 2);
+  runner.add<std::uint8_t>({kRows, kDepth}, data);
+  ASSERT_TRUE(runner.run().has_value());
+  for (std::size_t which = 0; which < zeros.size(); ++which) {
+    std::vector<std::int32_t> expected;
+    for (std::size_t i = 0; i < kRows; ++i) {
+      for (std::size_t j = 0; j < kColumns; ++j) {
+        std::int32_t sum = 0;
+        for (std::size_t k = 0; k < kDepth; ++k) sum += data[i * kDepth + k] * (weight[j * kDepth + k] - zeros[which]);
+        expected.push_back(sum);
+      }
+    }
+    EXPECT_EQ(runner.output<std::int32_t>(which), expected) << which;
+  }
 }
 
 TEST(Bind, InPlaceChainUsesOneBuffer) {

@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "base/huge_pages.h"
 #include "plan/plan_test_util.h"
 
 // Counts what the whole program allocates from the heap while `counting` is set, pool threads included.
@@ -185,6 +186,33 @@ TEST(Context, TenThousandShapesKeepTheMemoryOfTheLargest) {
   ASSERT_TRUE(context.prepare(std::vector<Shape>{ids_shape(64, 400), {8}}).has_value());
   EXPECT_EQ(context.arena_bytes(), bound);
   EXPECT_EQ(alloc_stats().live_bytes - live, bound);
+}
+
+// By what the kernel tells of the whole process with the arena of a run and without it.
+TEST(Context, ArenaLiesOnHugePages) {
+  if (const auto why = huge_pages_refused()) GTEST_SKIP() << *why;
+  PlanBuilder b;
+  const Dim n = Dim::symbol("n");
+  const ValueId x = b.input("x", {n});
+  const ValueId first = b.elementwise("first", "neg", {x}, {n});
+  const ValueId second = b.elementwise("second", "exp", {first}, {n});
+  b.output("y", b.elementwise("y", "add", {first, second}, {n}));
+  const auto plan = b.finish();
+  const auto in_process = [] { return bytes_on_huge_pages(nullptr, SIZE_MAX); };
+  Runner runner(plan, 2);
+  constexpr std::int64_t kCount = 3 << 20;  // two buffers of 12 MiB
+  runner.add<float>({kCount}, ramp(kCount));
+  ASSERT_TRUE(runner.run().has_value());
+  const std::size_t bytes = runner.context().arena_bytes();
+  ASSERT_GE(bytes, 24u << 20);
+  const std::size_t with = in_process();
+  runner.drop_context();
+  const std::size_t without = in_process();
+  const Buffer control = Buffer::allocate(bytes, true).value();
+  std::memset(control.data(), 1, bytes);
+  if (bytes_on_huge_pages(control.data(), bytes) < bytes / kHugePage * kHugePage)
+    GTEST_SKIP() << "the kernel has too few huge pages now";
+  EXPECT_EQ(with - without, bytes / kHugePage * kHugePage);
 }
 
 TEST(Context, PreparedRunsAllocateNothing) {

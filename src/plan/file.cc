@@ -103,28 +103,6 @@ Status map_blobs(Plan& plan, const std::vector<BlobRecord>& records, const std::
   return {};
 }
 
-// All ops over one blob list. The error names the step.
-Status prepare_steps(Plan& plan, std::span<const ops::Candidate* const> candidates, const ops::Target& target) {
-  for (Step& step : plan.steps) {
-    const std::string origin = "step '" + step.node + "'";
-    const ops::Candidate* candidate = ops::find_candidate(step.candidate, candidates);
-    if (candidate == nullptr) return fail(ErrorCode::file, "unknown candidate '" + step.candidate + "'", origin);
-    if (auto valid = step.descriptor->validate(); !valid) {
-      return fail(ErrorCode::file, valid.error().message, origin, valid.error().hint);  // whatever it is to a compiler
-    }
-    if (auto why = candidate->refuses(*step.descriptor, target)) {
-      return fail(ErrorCode::file, step.candidate + " cannot run here: " + *why, origin,
-                  "recompile the model for this machine");
-    }
-    std::vector<ops::Blob> blobs;
-    for (std::uint32_t index : step.blobs) blobs.push_back(plan.blobs[index]);
-    auto prepared = candidate->prepare(*step.descriptor, std::move(blobs), target);
-    if (!prepared) return fail(std::move(prepared).error().at(origin));
-    step.prepared = *std::move(prepared);
-  }
-  return {};
-}
-
 Result<std::shared_ptr<const Plan>> load_mapped(const std::shared_ptr<const MappedFile>& file,
                                                 std::span<const ops::Candidate* const> candidates,
                                                 const ops::Target& target, const LoadOptions& options) {
@@ -144,7 +122,13 @@ Result<std::shared_ptr<const Plan>> load_mapped(const std::shared_ptr<const Mapp
   INTAGLIO_CHECK(reader.status());
   INTAGLIO_CHECK(map_blobs(*plan, records, file, weights, options.verify_weights));
   INTAGLIO_CHECK(validate(*plan));
-  INTAGLIO_CHECK(prepare_steps(*plan, candidates, target));
+  if (options.huge_pages.wanted) {
+    // Bytes of the file that were copied are no longer counted as ours.
+    const auto copied = [&](std::span<const std::byte> part) { file->release_pages(part); };
+    INTAGLIO_CHECK(use_huge_pages(*plan, candidates, target, options.huge_pages.most_bytes, copied));
+  } else {
+    INTAGLIO_CHECK(prepare_steps(*plan, candidates, target));
+  }
   assign_bind_groups(*plan);
   return std::shared_ptr<const Plan>(std::move(plan));
 }

@@ -2,7 +2,8 @@
 //
 //   0    FileHeader (magic, version, section offsets and sizes, checksums)
 //   +    structure: dims, symbols, guards, values, ports, blob table, steps with descriptors, report
-//   +    weights: starts at a multiple of 4096; every blob starts at a multiple of 64; mapped, never copied
+//   +    weights: starts at a multiple of 4096; every blob starts at a multiple of 64; mapped, and copied only for
+//        LoadOptions::huge_pages
 //
 // A plan holds no machine code: it names candidates and layouts; kernels are bound to the machine at load.
 #pragma once
@@ -14,10 +15,11 @@
 
 #include "ops/candidate.h"
 #include "plan/plan.h"
+#include "plan/weights.h"
 
 namespace intaglio::plan {
 
-inline constexpr std::uint32_t kPlanVersion = 1;
+inline constexpr std::uint32_t kPlanVersion = 2;
 
 // Writes atomically: an interrupted or failed save leaves no partial file and the old one intact. The bytes depend on
 // nothing but the plan (no dates, no paths). Errors: file.
@@ -25,6 +27,8 @@ Status save(const Plan& plan, const std::filesystem::path& path);
 
 struct LoadOptions {
   bool verify_weights = false;  // also check the checksums of all weights (INTAGLIO_VERIFY=1, inspect --verify)
+  // Copies the packed weights to huge pages of this process; else they are pages of the file that processes share.
+  HugePageOptions huge_pages = {};
 };
 
 // Maps the file, checks header and structure (checksums always), binds kernels to the target. Milliseconds: weights are

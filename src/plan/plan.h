@@ -48,7 +48,7 @@ struct Step {
   std::vector<ValueId> inputs, outputs;
   std::vector<DimId> params;
   std::shared_ptr<const ops::PreparedOp> prepared;
-  // Steps of one group have the same candidate and descriptor, so equal problems share one binding.
+  // Steps of one group bind equal problems alike and share one binding: see assign_bind_groups().
   std::uint32_t bind_group = 0;
 };
 
@@ -77,6 +77,13 @@ struct Report {
   std::vector<Fallback> fallbacks;
 };
 
+// What became of the wish to have packed weights on huge pages. Not saved: it is of this process.
+struct HugeWeights {
+  bool wanted = false;
+  std::size_t bytes = 0;  // that were on huge pages when they had been moved
+  std::string refused;    // why not all; empty if they are
+};
+
 struct Plan {
   std::vector<Dim> dims;
   SymbolRanges symbols;
@@ -86,6 +93,7 @@ struct Plan {
   std::vector<Step> steps;  // in execution order
   std::vector<ops::Blob> blobs;
   Report report;
+  HugeWeights huge_weights;
 
   std::size_t weight_bytes() const;  // all blobs
 };
@@ -94,7 +102,8 @@ struct Plan {
 // in range and large enough, aliases acyclic. Errors: file.
 Status validate(const Plan& plan);
 
-// Numbers the groups of equal (candidate, descriptor) steps.
+// Numbers the groups of steps with equal candidate, descriptor, and layouts and sizes of packed constants: what bind()
+// may depend on beside its request (ops/prepared_op.h). Precondition: the blobs of every step exist.
 void assign_bind_groups(Plan& plan);
 
 }  // namespace intaglio::plan

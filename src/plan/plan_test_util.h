@@ -186,6 +186,7 @@ class Runner {
     context_ = std::make_unique<Context>(std::move(plan), options);
   }
   Context& context() { return *context_; }
+  void drop_context() { context_.reset(); }
 
   template <class T>
   void add(const Shape& shape, const std::vector<T>& data) {

@@ -99,6 +99,33 @@ class Cli(WithModel):
         self.assertIn("near_misses", report)
         self.succeed("explain", self.model)
 
+    def test_packing_is_reported(self) -> None:
+        plan = self.folder / "mlp.plan"
+        compiled = self.report("intaglio.compile/1", "compile", self.model, "-o", plan)
+        self.assertEqual((compiled["packs"], compiled["packed_weights"]), (2, 2))
+        self.assertGreaterEqual(compiled["packed_bytes"], 2 * 4 * small_models.WIDTH * small_models.HIDDEN)
+        for model, packs in ((self.model, 2), (plan, 0)):
+            report = self.report("intaglio.explain/1", "explain", model)
+            expected = {"weights": 2, "bytes": compiled["packed_bytes"], "packs": packs, "packs_since": 0}
+            self.assertEqual(report["packing"], expected)
+            self.assertEqual(report["bindings"], len(report["steps"]))  # no two layers are alike
+            self.assertIsNone(report["huge_pages"])
+        self.assertIn("2 packed", self.succeed("explain", plan).stdout)
+
+    def test_huge_pages(self) -> None:
+        plan = self.compile_model(self.model)
+        plain = self.run_model(plan, {"x": self.x})
+        for model in (self.model, plan):
+            self.same_bits(plain, self.run_model(model, {"x": self.x}, "--huge-pages"))
+            for command, shape in (("run", ["--shape", f"x=4x{small_models.WIDTH}"]), ("explain", [])):
+                report = self.report(f"intaglio.{command}/1", command, model, "--huge-pages", *shape)
+                self.assertEqual(report["huge_pages"]["bytes"], 0)  # the weights are smaller than a page
+                self.assertTrue(report["huge_pages"]["refused"])
+        arguments = ["--shape", f"x=4x{small_models.WIDTH}", "--iterations", 2, "--warmup", 0]
+        report = self.report("intaglio.bench/1", "bench", plan, "--huge-pages", *arguments)
+        self.assertIn("refused", report["results"][0]["huge_pages"])
+        self.assertIn("huge pages: ", self.succeed("explain", plan, "--huge-pages").stderr)
+
     def test_bench(self) -> None:
         arguments = ["--shape", f"x=4x{small_models.WIDTH}", "--iterations", 20, "--warmup", 2]
         report = self.report("intaglio.bench/1", "bench", self.model, *arguments)

@@ -4,11 +4,12 @@
 //   D::A, D::Acc                   the element of A, of the sums (int32 or float)
 //   D::kGroup                      k per step
 //   D::kRows, D::kPanels           the block
+//   D::kDirect                     Sums::acc[row][vector] are the sums themselves
 //   D::Sums<MR, NP>                the accumulators in registers: zero(), step(a, a_pitch, b, b_panel), store(block)
 // A K tail is gathered into a small zero-filled copy of A, so that A needs no padding; B's padding is zero.
 #pragma once
 
-#include "kernels/gemm/epilogue_body.h"
+#include "kernels/gemm/direct_body.h"
 #include "kernels/gemm/prefetch_body.h"
 
 namespace intaglio::kernels::gemm {
@@ -65,6 +66,10 @@ struct DotBlock {
         for (std::size_t k = 0; k < tail; ++k) rest[i * D::kGroup + k] = a[i * g.a_pitch + k];
       }
       sums.step(rest, D::kGroup, b, g.b_panel);
+    }
+    if constexpr (D::kDirect && NP == D::kPanels) {
+      constexpr int kVectors = static_cast<int>(kWidth / V::kLanes);
+      if (is_direct(g, kWidth)) return DirectEpilogue<V, kVectors>(g).run(sums.acc);
     }
     sums.store(block);
     if (g.load_partial) add_partial(g, block);

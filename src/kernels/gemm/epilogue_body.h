@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/math/divide.h"
 #include "kernels/math/functions.h"
 
 namespace intaglio::kernels::gemm {
@@ -24,38 +25,28 @@ inline void store_some(T* to, R value, std::size_t count) {
   }
 }
 
-// x / scale, correctly rounded, without the slow division: the quotient by the correctly rounded reciprocal is made
-// faithful by one residual step, and a second step then rounds it correctly (Markstein, IBM J. Res. Dev. 34 (1990), p.
-// 111: RN(q + RN(x - q s) y) for y = RN(1/s) and a faithful q). x is first held within +-1024 scales, where every 8-bit
-// result has saturated, so that nothing overflows. Other scales and levels without FMA divide.
+// x / scale for 8-bit outputs: what is rounded to an integer afterwards is that of a true division (math/divide.h).
 template <class V>
 struct Quotient {
-  using F = typename V::F;
-  F scale, reciprocal, negative, limit;
+  math::ByInverse<V, true> inverse;
+  math::ByDivision<V> division;
   bool fast;
 
-  explicit Quotient(float s)
-      : scale(V::set1(s)),
-        reciprocal(V::set1(1.0f / s)),
-        negative(V::set1(-s)),
-        limit(V::set1(1024.0f * s)),
-        fast(V::kFused && s > 0x1p-80f && s < 0x1p80f) {}
-  inline __attribute__((always_inline)) F operator()(F x) const {
-    if (!fast) return V::div(x, scale);
-    x = V::min(limit, V::max(V::sub(V::set1(0.0f), limit), x));  // NaN passes: the second operand
-    F q = V::mul(x, reciprocal);
-    q = V::fma(V::fma(q, negative, x), reciprocal, q);
-    return V::fma(V::fma(q, negative, x), reciprocal, q);
+  explicit Quotient(float s) : inverse(s), division(s), fast(math::ByInverse<V, true>::serves(s)) {}
+  inline __attribute__((always_inline)) typename V::F operator()(typename V::F x) const {
+    return fast ? inverse(x) : division(x);
   }
 };
 
-// The stages after the integer part, on one row of the block. kVectors vectors; the row has `n` columns.
-template <class N, int kVectors, bool kFull>
+// The stages on one row of the block, or on kRows at once where rows are short and a stage's branch weighs. kVectors
+// vectors a row; the row has `n` columns. x[v] is vector v % kVectors of row v / kVectors.
+template <class N, int kVectors, bool kFull, int kRows = 1>
 struct RowEpilogue {
   using V = typename N::V;
   using F = typename V::F;
   using I = typename V::I;
   static constexpr std::size_t kLanes = V::kLanes;
+  static constexpr int kAll = kRows * kVectors;
 
   const Args& g;
   const Epilogue& e;
@@ -63,50 +54,59 @@ struct RowEpilogue {
 
   explicit RowEpilogue(const Args& args) : g(args), e(*args.epilogue), quotient(args.epilogue->out_scale) {}
 
+  static std::size_t lane_of(int v) { return static_cast<std::size_t>(v % kVectors) * kLanes; }
+  static std::size_t row_of(int v) { return static_cast<std::size_t>(v / kVectors); }
   // Columns that vector v covers, 0 when it lies beyond the row.
   inline __attribute__((always_inline)) std::size_t count(int v) const {
     if (kFull) return kLanes;
-    const std::size_t begin = static_cast<std::size_t>(v) * kLanes;
+    const std::size_t begin = lane_of(v);
     return g.n <= begin ? 0 : g.n - begin < kLanes ? g.n - begin : kLanes;
   }
   // x[v] = f(x[v], v) for the vectors that the row has.
   template <class T, class Map>
-  inline __attribute__((always_inline)) void each(T (&x)[kVectors], Map f) const {
+  inline __attribute__((always_inline)) void each(T (&x)[kAll], Map f) const {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
+    for (int v = 0; v < kAll; ++v) {
       if (kFull || count(v) != 0) x[v] = f(x[v], v);
     }
   }
   template <class T>
   inline __attribute__((always_inline)) auto column(const T* vector, int v) const {
-    return load_some<V>(vector + g.column + static_cast<std::size_t>(v) * kLanes, count(v));
+    return load_some<V>(vector + g.column + lane_of(v), count(v));
   }
 
-  inline __attribute__((always_inline)) void integer(I (&c)[kVectors], std::size_t row) const {
+  inline __attribute__((always_inline)) void integer(I (&c)[kAll], std::size_t row) const {
     if (e.column_start != nullptr) each(c, [&](I x, int v) { return V::addi(x, column(e.column_start, v)); });
     if (e.column_sum != nullptr) {
-      const I zero = V::set1i(e.row_zero != nullptr ? e.row_zero[row] : e.zero);
-      each(c, [&](I x, int v) { return V::subi(x, V::muli(zero, column(e.column_sum, v))); });
+      I zero[kRows];
+#pragma GCC unroll 2
+      for (int r = 0; r < kRows; ++r)
+        zero[r] = V::set1i(e.row_zero != nullptr ? e.row_zero[row + static_cast<std::size_t>(r)] : e.zero);
+      each(c, [&](I x, int v) { return V::subi(x, V::muli(zero[row_of(v)], column(e.column_sum, v))); });
     }
     if (e.column_zero != nullptr) {
-      const I term = V::set1i(e.row_term[row]);
-      each(c, [&](I x, int v) { return V::subi(x, V::muli(term, column(e.column_zero, v))); });
+      each(c, [&](I x, int v) {
+        return V::subi(x, V::muli(V::set1i(e.row_term[row + row_of(v)]), column(e.column_zero, v)));
+      });
     }
   }
 
-  inline __attribute__((always_inline)) void scale_and_bias(F (&x)[kVectors], std::size_t row) const {
+  inline __attribute__((always_inline)) void scale_and_bias(F (&x)[kAll], std::size_t row) const {
     if (e.scaled) {
-      const F s = V::set1(e.row_scale != nullptr ? e.row_scale[row] : e.scale);
+      F s[kRows];
+#pragma GCC unroll 2
+      for (int r = 0; r < kRows; ++r)
+        s[r] = V::set1(e.row_scale != nullptr ? e.row_scale[row + static_cast<std::size_t>(r)] : e.scale);
       if (e.column_scale != nullptr) {
-        each(x, [&](F y, int v) { return V::mul(y, V::mul(s, column(e.column_scale, v))); });
+        each(x, [&](F y, int v) { return V::mul(y, V::mul(s[row_of(v)], column(e.column_scale, v))); });
       } else {
-        each(x, [&](F y, int) { return V::mul(y, s); });
+        each(x, [&](F y, int v) { return V::mul(y, s[row_of(v)]); });
       }
     }
     if (e.bias != nullptr) each(x, [&](F y, int v) { return V::add(y, column(e.bias, v)); });
   }
 
-  inline __attribute__((always_inline)) void unary(F (&x)[kVectors]) const {
+  inline __attribute__((always_inline)) void unary(F (&x)[kAll]) const {
     switch (e.unary) {
       case Unary::none:
         return;
@@ -128,7 +128,7 @@ struct RowEpilogue {
   }
 
   inline __attribute__((always_inline)) F residual(std::size_t row, int v) const {
-    const std::size_t at = row * e.residual_pitch + g.column + static_cast<std::size_t>(v) * kLanes;
+    const std::size_t at = (row + row_of(v)) * e.residual_pitch + g.column + lane_of(v);
     const auto from_8 = [&](I value) {
       return V::mul(V::to_float(V::subi(value, V::set1i(e.residual_zero))), V::set1(e.residual_scale));
     };
@@ -146,7 +146,7 @@ struct RowEpilogue {
     }
   }
 
-  inline __attribute__((always_inline)) void join(F (&x)[kVectors], std::size_t row) const {
+  inline __attribute__((always_inline)) void join(F (&x)[kAll], std::size_t row) const {
     if (e.residual != nullptr) {
       if (e.residual_multiply) {
         each(x, [&](F y, int v) { return V::mul(y, residual(row, v)); });
@@ -159,21 +159,25 @@ struct RowEpilogue {
       each(x, [&](F y, int) { return V::min(high, V::max(low, y)); });
     }
     if (e.row_max == nullptr) return;
-    F most = V::set1(0.0f);
+#pragma GCC unroll 2
+    for (int r = 0; r < kRows; ++r) {
+      F most = V::set1(0.0f);
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      if (kFull || count(v) != 0) most = V::max(V::keep_first(math::abs_v<V>(x[v]), count(v)), most);
+      for (int v = r * kVectors; v < (r + 1) * kVectors; ++v) {
+        if (kFull || count(v) != 0) most = V::max(V::keep_first(math::abs_v<V>(x[v]), count(v)), most);
+      }
+      const float value = V::largest(most);
+      float& so_far = e.row_max[row + static_cast<std::size_t>(r)];
+      if (value > so_far) so_far = value;
     }
-    const float value = V::largest(most);
-    if (value > e.row_max[row]) e.row_max[row] = value;
   }
 
-  inline __attribute__((always_inline)) void store(F (&x)[kVectors], std::size_t i) const {
+  inline __attribute__((always_inline)) void store(F (&x)[kAll], std::size_t i) const {
     const std::size_t at = i * g.out_pitch;
     const auto put = [&](auto&& one) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        if (kFull || count(v) != 0) one(at + static_cast<std::size_t>(v) * kLanes, v);
+      for (int v = 0; v < kAll; ++v) {
+        if (kFull || count(v) != 0) one(at + row_of(v) * g.out_pitch + lane_of(v), v);
       }
     };
     switch (e.out_type) {
@@ -197,7 +201,7 @@ struct RowEpilogue {
     }
   }
 
-  inline __attribute__((always_inline)) void finish(F (&x)[kVectors], std::size_t i) const {
+  inline __attribute__((always_inline)) void finish(F (&x)[kAll], std::size_t i) const {
     const std::size_t row = g.row + i;
     scale_and_bias(x, row);
     unary(x);
@@ -205,27 +209,27 @@ struct RowEpilogue {
     store(x, i);
   }
 
-  // Row i of the block; `acc` aligned to vectors.
+  // Rows i to i + kRows of the block; `acc`, these rows without gaps, aligned to vectors.
   __attribute__((noinline)) void run(const float* acc, std::size_t i) const {
-    F x[kVectors];
+    F x[kAll];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) x[v] = V::load(acc + static_cast<std::size_t>(v) * kLanes);
+    for (int v = 0; v < kAll; ++v) x[v] = V::load(acc + static_cast<std::size_t>(v) * kLanes);
     finish(x, i);
   }
   __attribute__((noinline)) void run(const std::int32_t* acc, std::size_t i) const {
-    I c[kVectors];
+    I c[kAll];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) c[v] = V::load(acc + static_cast<std::size_t>(v) * kLanes);
+    for (int v = 0; v < kAll; ++v) c[v] = V::load(acc + static_cast<std::size_t>(v) * kLanes);
     integer(c, g.row + i);
     if (e.out_type == DType::i32) {
-      std::int32_t* out = static_cast<std::int32_t*>(g.out) + i * g.out_pitch;
+      std::int32_t* out = static_cast<std::int32_t*>(g.out);
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) store_some<V>(out + static_cast<std::size_t>(v) * kLanes, c[v], count(v));
+      for (int v = 0; v < kAll; ++v) store_some<V>(out + (i + row_of(v)) * g.out_pitch + lane_of(v), c[v], count(v));
       return;
     }
-    F x[kVectors];
+    F x[kAll];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) x[v] = V::to_float(c[v]);
+    for (int v = 0; v < kAll; ++v) x[v] = V::to_float(c[v]);
     finish(x, i);
   }
 };

@@ -156,7 +156,7 @@ struct Args {
   // B that will be read later, to be brought into L2 meanwhile: before every `prefetch_every` steps of k (a step is one
   // line of a panel) one line of each of this block's panels, panels b_panel apart: the first `prefetch_lines` from
   // `prefetch` on, the others from `prefetch_then` on (null: all from `prefetch`). Rows whose block_m is large spread
-  // as many lines as their own K range has over the call. Only a hint: any address is legal.
+  // the same number of lines, from `prefetch` on, evenly over the call. Only a hint: any address is legal.
   const void* prefetch = nullptr;
   const void* prefetch_then = nullptr;
   std::size_t prefetch_lines = 0;

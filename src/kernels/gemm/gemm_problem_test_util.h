@@ -9,11 +9,11 @@
 #include <memory>
 #include <vector>
 
-#include "base/half.h"
 #include "kernels/gemm/gemm_test_util.h"
 #include "kernels/gemm/layout.h"
 #include "kernels/gemm/pack.h"
 #include "kernels/gemm/table.h"
+#include "kernels/math/scalar_half.h"
 
 namespace intaglio::kernels::gemm {
 
@@ -73,9 +73,9 @@ inline double element_at(DType type, const unsigned char* data, std::size_t at) 
     case DType::i32:
       return as(std::int32_t{0});
     case DType::f16:
-      return static_cast<double>(to_float(as(Float16{})));
+      return static_cast<double>(math::widened(as(Float16{})));
     case DType::bf16:
-      return static_cast<double>(to_float(as(BFloat16{})));
+      return static_cast<double>(math::widened(as(BFloat16{})));
     case DType::i8:
       return as(std::int8_t{0});
     default:
@@ -92,8 +92,8 @@ struct Activations {
     const float nan = std::numeric_limits<float>::quiet_NaN();  // pads of float A: poison
     for (std::size_t i = 0; i * bytes_of(type) < bytes.size(); ++i) {
       const float value = i % pitch < c.k ? random_float() : nan;
-      const BFloat16 b = to_bfloat16(value);
-      const Float16 h = to_float16(value);
+      const BFloat16 b = math::narrowed_bf16(value);
+      const Float16 h = math::narrowed_f16(static_cast<double>(value));
       const std::uint8_t byte = random_byte();
       const void* from = type == DType::f32    ? static_cast<const void*>(&value)
                          : type == DType::bf16 ? static_cast<const void*>(&b)
@@ -155,11 +155,11 @@ struct Weights {
         pack_f32(with(floats.data()), 0, panels, reinterpret_cast<float*>(packed.data()));
         break;
       case Layout::panels16_f16:
-        for (float& x : floats) x = to_float(to_float16(x));
+        for (float& x : floats) x = math::widened(math::narrowed_f16(static_cast<double>(x)));
         pack_f16(with(floats.data()), DType::f32, 0, panels, reinterpret_cast<Float16*>(packed.data()));
         break;
       case Layout::panels16x2_bf16:
-        for (float& x : floats) x = to_float(to_bfloat16(x));
+        for (float& x : floats) x = math::widened(math::narrowed_bf16(x));
         pack_bf16(with(floats.data()), DType::f32, 0, panels, reinterpret_cast<BFloat16*>(packed.data()));
         break;
       case Layout::panels16x4_s8:
@@ -244,8 +244,8 @@ struct FloatEpilogue {
     auto* to = static_cast<unsigned char*>(const_cast<void*>(spec.residual));
     for (std::size_t i = 0; i < residual.size() / 4; ++i) {
       const float value = random_float();
-      const BFloat16 b = to_bfloat16(value);
-      const Float16 h = to_float16(value);
+      const BFloat16 b = math::narrowed_bf16(value);
+      const Float16 h = math::narrowed_f16(static_cast<double>(value));
       const std::uint8_t byte = random_byte();
       const void* from = spec.residual_type == DType::f32    ? static_cast<const void*>(&value)
                          : spec.residual_type == DType::bf16 ? static_cast<const void*>(&b)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/gemm/gemm_problem_test_util.h"
+#include "tests/emulation/machine.h"
 
 namespace intaglio::kernels::gemm {
 namespace {
@@ -275,7 +276,9 @@ TEST_P(GemmKernel, AllRemainders) {
 }
 
 TEST_P(GemmKernel, RandomShapesPitchesAndSplits) {
-  for (std::size_t choice = 0; choice < 150; ++choice) {
+  // An emulated instruction costs a signal: a sample of the cases.
+  const bool emulated = emulation::runs(row().isa) == emulation::Runs::emulated;
+  for (std::size_t choice = 0; choice < (emulated ? 20 : 150); ++choice) {
     const Case c{random_size(1, 66),
                  random_size(1, 70),
                  random_size(1, 300),
@@ -285,6 +288,27 @@ TEST_P(GemmKernel, RandomShapesPitchesAndSplits) {
                  std::size_t{32} << random_size(0, 2)};
     if (!check(c, choice)) return;
   }
+}
+
+// A block of many tiles: rows around the tiles and the blocks of tiles, K around the granule, splits that leave partial
+// sums; then more rows than a call takes, so that calls of other heights follow one another.
+TEST_P(GemmKernel, LargeBlocks) {
+  if (row().block_m <= 33) return;
+  std::size_t choice = 0;
+  const std::size_t granule = row().tile_k;
+  for (const std::size_t m : {1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100}) {
+    for (const std::size_t k :
+         {std::size_t{0}, granule - 1, granule, granule + 1, 2 * granule, 3 * granule + 5, 4 * granule}) {
+      for (const std::size_t n : {64, 7 + 16 * static_cast<int>(choice % 4)}) {
+        if (!check({m, n, k, choice % 3 * 16, 1 + choice % 2, edge_of(choice)}, choice)) return;
+        ++choice;
+      }
+    }
+  }
+  // 16 blocks of 32 rows and one of a single row; on from there, columns of one panel.
+  check({513, 64, granule, 0, 1, Edge::back}, 0);
+  check({513, 9, granule + 1, 0, 1, Edge::front}, 1);
+  check({row().block_m + 6, 2 * row().block_n, 2 * granule, 0, 2, Edge::back}, 3);
 }
 
 // Minutes: --gtest_also_run_disabled_tests --gtest_filter='*FullSweep*'

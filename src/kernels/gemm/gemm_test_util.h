@@ -10,21 +10,14 @@
 #include <string>
 #include <string_view>
 
+#include "tests/emulation/machine.h"
+
 namespace intaglio::kernels::gemm {
 
-// An independent look at the CPU (the product detects in cpu/, which kernels may not include).
+// Whether tests can run the kernels of a level: the CPU has it, or the test program emulates it (tests/emulation; then
+// the case's report says so). Benchmarks link no emulator and get what the CPU has.
 inline bool machine_has(std::string_view isa) {
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (isa == "scalar") return true;
-  if (isa == "sse42") return __builtin_cpu_supports("sse4.2");
-  if (isa == "avx2") return avx2;
-  if (isa == "avx512") return avx512;
-  if (isa == "avx512_vnni") return avx512 && __builtin_cpu_supports("avx512vnni");
-  if (isa == "avx512_bf16") return avx512 && __builtin_cpu_supports("avx512bf16");
-  return false;
+  return emulation::runs(isa) != emulation::Runs::none;
 }
 
 enum class Edge { front, back };  // which end of the buffer touches a guard page to the byte

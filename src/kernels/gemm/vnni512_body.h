@@ -16,6 +16,7 @@ struct Dot512 {
   using A = typename Step::A;
   using Acc = typename Step::Acc;
   static constexpr std::size_t kGroup = Step::kGroup;
+  static constexpr bool kDirect = true;
   static constexpr int kRows = 6, kPanels = 4;
 
   template <int MR, int NP>

@@ -22,6 +22,7 @@ struct Maddwd256 {
   using A = typename Widen::A;
   using Acc = std::int32_t;
   static constexpr std::size_t kGroup = kInt8KGroup;
+  static constexpr bool kDirect = false;
   static constexpr int kRows = 3, kPanels = 1;
 
   template <int MR, int NP>

@@ -23,6 +23,7 @@ struct Dot256 {
   using A = typename Sign::A;
   using Acc = std::int32_t;
   static constexpr std::size_t kGroup = kInt8KGroup;
+  static constexpr bool kDirect = true;
   static constexpr int kRows = 6, kPanels = 1;
 
   template <int MR, int NP>

@@ -34,10 +34,26 @@ void add_residual(const Args& g) {
   if (n != 0) V::store_n(g.out + i, V::add(V::load_n(g.source + i, n), V::load_n(g.residual + i, n)), n);
 }
 
-template <class V, bool kGamma, bool kBeta>
+// min(0, y...) and max(0, y...): min and max give their second operand if one is NaN or both are zeros, so the start of
+// +0 stays until something lies beyond.
+template <class V>
+struct Extremes {
+  typename V::F low = V::set1(0.0f), high = V::set1(0.0f);
+  void add(typename V::F y) {
+    low = V::min(y, low);
+    high = V::max(y, high);
+  }
+  void write(float* out) const {
+    out[0] = 0.0f - V::largest(V::sub(V::set1(0.0f), low));  // exact, and a zero stays +0
+    out[1] = V::largest(high);
+  }
+};
+
+template <class V, bool kGamma, bool kBeta, bool kExtremes>
 void finish(const Args& g, const float* x, float mean, float factor) {
   using F = typename V::F;
   const F m = V::set1(mean), s = V::set1(factor);
+  Extremes<V> extremes;
   const auto map = [&](F v, F gamma, F beta) {
     F y = V::mul(V::sub(v, m), s);
     if (kGamma && kBeta) return V::fma(y, gamma, beta);
@@ -46,18 +62,34 @@ void finish(const Args& g, const float* x, float mean, float factor) {
   };
   std::size_t i = 0;
   for (; i + V::kLanes <= g.n; i += V::kLanes) {
-    V::store(g.out + i, map(V::load(x + i), kGamma ? V::load(g.gamma + i) : s, kBeta ? V::load(g.beta + i) : s));
+    const F y = map(V::load(x + i), kGamma ? V::load(g.gamma + i) : s, kBeta ? V::load(g.beta + i) : s);
+    if (kExtremes) extremes.add(y);
+    V::store(g.out + i, y);
   }
   const std::size_t n = g.n - i;
-  if (n == 0) return;
-  V::store_n(g.out + i,
-             map(V::load_n(x + i, n), kGamma ? V::load_n(g.gamma + i, n) : s, kBeta ? V::load_n(g.beta + i, n) : s), n);
+  if (n != 0) {
+    const F y = map(V::load_n(x + i, n), kGamma ? V::load_n(g.gamma + i, n) : s, kBeta ? V::load_n(g.beta + i, n) : s);
+    if (kExtremes) extremes.add(V::keep_first(y, n));
+    V::store_n(g.out + i, y, n);
+  }
+  if (kExtremes) extremes.write(g.extremes);
+}
+
+template <class V, bool kExtremes>
+void finish_any(const Args& g, const float* x, float mean, float factor) {
+  if (g.gamma != nullptr && g.beta != nullptr) return finish<V, true, true, kExtremes>(g, x, mean, factor);
+  if (g.gamma != nullptr) return finish<V, true, false, kExtremes>(g, x, mean, factor);
+  if (g.beta != nullptr) return finish<V, false, true, kExtremes>(g, x, mean, factor);
+  finish<V, false, false, kExtremes>(g, x, mean, factor);
 }
 
 template <class V>
 void row(const Args& g) {
   using F = typename V::F;
-  if (g.n == 0) return;
+  if (g.n == 0) {
+    if (g.extremes != nullptr) g.extremes[0] = g.extremes[1] = 0.0f;
+    return;
+  }
   if (g.residual != nullptr) add_residual<V>(g);
   const float* x = g.residual != nullptr ? g.out : g.source;
   const float count = static_cast<float>(g.n);
@@ -69,10 +101,8 @@ void row(const Args& g) {
     return V::fma(d, d, s);
   });
   const float factor = 1.0f / __builtin_sqrtf(squares / count + g.epsilon);
-  if (g.gamma != nullptr && g.beta != nullptr) return finish<V, true, true>(g, x, mean, factor);
-  if (g.gamma != nullptr) return finish<V, true, false>(g, x, mean, factor);
-  if (g.beta != nullptr) return finish<V, false, true>(g, x, mean, factor);
-  finish<V, false, false>(g, x, mean, factor);
+  if (g.extremes != nullptr) return finish_any<V, true>(g, x, mean, factor);
+  finish_any<V, false>(g, x, mean, factor);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 // ONNX LayerNormalization, RMSNormalization; ATen layer_norm, rms_norm. f32. gamma, beta (n values each) and residual
 // may be null. y may be exactly source or residual; nothing else may overlap. No byte beyond n elements is read or
 // written. Sums run in 4 chains of vectors, in an order that depends on n and the row of the table only. NaN and Inf as
-// IEEE. n = 0: nothing happens.
+// IEEE. n = 0: nothing happens, the extremes are 0.
 #pragma once
 
 #include "base/pod.h"
@@ -23,6 +23,7 @@ struct Args {
   const float* gamma = nullptr;
   const float* beta = nullptr;
   float* out = nullptr;
+  float* extremes = nullptr;  // 2
   std::size_t n = 0;
   float epsilon = 0.0f;
 };

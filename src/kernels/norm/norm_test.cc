@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kernels/gemm/gemm_test_util.h"
@@ -53,7 +54,20 @@ void check(const KernelRow& row, std::size_t n, int options, bool in_place) {
   const double cancelled = 0x1p-23 * largest / std::sqrt(squares + 1e-5);
   Guarded<float>& y = !in_place ? out : args.residual != nullptr ? r : x;
   args.out = y.data();
+  Guarded<float> extremes(2, Edge::back);
+  args.extremes = (n + static_cast<std::size_t>(options)) % 4 != 1 ? extremes.data() : nullptr;
   row.kernel(args);
+  if (args.extremes != nullptr) {
+    float low = 0, high = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      low = std::fmin(low, y[i]);
+      high = std::fmax(high, y[i]);
+    }
+    ASSERT_EQ(extremes[0], low) << n;
+    ASSERT_EQ(extremes[1], high) << n;
+    ASSERT_FALSE((low == 0 && std::signbit(extremes[0])) || (high == 0 && std::signbit(extremes[1])));
+  }
+  ASSERT_TRUE(extremes.surroundings_intact());
   ASSERT_TRUE(x.surroundings_intact() && r.surroundings_intact() && out.surroundings_intact()) << n;
   for (std::size_t i = 0; i < n; ++i) {
     const double scale = args.gamma != nullptr ? std::abs(gamma[i]) : 1;
@@ -69,6 +83,29 @@ TEST_P(NormRows, EveryLengthAndOption) {
   }
   check(row(), 768, 14, true);
   check(row(), 1025, 15, false);
+}
+
+// A NaN does not count, an extreme is seen wherever it stands.
+TEST_P(NormRows, ExtremesAnywhere) {
+  constexpr std::size_t kN = 75;
+  for (std::size_t at = 0; at < kN; ++at) {
+    Args args;
+    Guarded<float> x(kN, Edge::back), gamma(kN, Edge::back), out(kN, Edge::back);
+    for (std::size_t i = 0; i < kN; ++i) {
+      x[i] = i % 2 == 0 ? 1.0f : -1.0f;
+      gamma[i] = i == (at + 20) % kN ? std::numeric_limits<float>::quiet_NaN() : i == at ? 9.0f : 1.0f;
+    }
+    float extremes[2];
+    args.kind = Kind::rms;
+    args.source = x.data();
+    args.gamma = gamma.data();
+    args.out = out.data();
+    args.n = kN;
+    args.extremes = extremes;
+    row().kernel(args);
+    ASSERT_EQ(extremes[at % 2 == 0 ? 1 : 0], out[at]) << at;
+    ASSERT_NEAR(extremes[at % 2 == 0 ? 0 : 1], at % 2 == 0 ? -1 : 1, 1e-6) << at;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, NormRows, testing::Range(std::size_t{0}, kKernelCount),

@@ -6,6 +6,7 @@
 namespace intaglio::kernels::norm {
 
 void norm_f32_1x1_1x1_scalar(const Args& g) {
+  if (g.extremes != nullptr) g.extremes[0] = g.extremes[1] = 0.0f;
   if (g.n == 0) return;
   const auto value = [&](std::size_t i) { return g.residual != nullptr ? g.source[i] + g.residual[i] : g.source[i]; };
   const auto count = static_cast<double>(g.n);
@@ -20,7 +21,11 @@ void norm_f32_1x1_1x1_scalar(const Args& g) {
     double y = (value(i) - mean) * factor;
     if (g.gamma != nullptr) y *= g.gamma[i];
     if (g.beta != nullptr) y += g.beta[i];
-    g.out[i] = static_cast<float>(y);
+    const auto rounded = static_cast<float>(y);
+    g.out[i] = rounded;
+    if (g.extremes == nullptr) continue;
+    g.extremes[0] = rounded < g.extremes[0] ? rounded : g.extremes[0];
+    g.extremes[1] = rounded > g.extremes[1] ? rounded : g.extremes[1];
   }
 }
 

@@ -8,6 +8,9 @@
 //   fma_f32    x = x * a + b      f32; levels without FMA: a multiply and an add
 //   dot_u8s8   vpdpbusd           u8 x s8 -> i32; AVX2: vpmaddwd of widened bytes; AMX: tdpbusd
 //   dot_bf16   vdpbf16ps          bf16 x bf16 -> f32; AMX: tdpbf16ps
+//   dot_u8s8_fed, dot_bf16_fed    the same with what a matrix product must load meanwhile, from L1: AMX with four tile
+//                                 loads for four products of tiles. No GEMM can be faster; share its distance to this.
+//                                 On the other levels the loads hide behind the arithmetic, and there is no such row.
 //
 // Read probes load every byte of [data, data + bytes) once, in order, and return a mix of it. data aligned to 64, bytes
 // a multiple of 1024. Called on 16 KiB again and again this is L1's bandwidth, on ever larger buffers L2's, L3's,

@@ -22,6 +22,15 @@ TEST_P(ComputeProbe, DoesTheStepsItCounts) {
   row.kernel(0, none);
   row.kernel(3, some);
   EXPECT_NE(std::memcmp(none, some, 4), 0);
+  if (is_integer(row.quantity)) {
+    // Twice the rounds add twice as much, modulo 2^32. Four rounds: a fed probe's operands repeat after these.
+    std::uint32_t sums[3] = {};
+    for (std::size_t i = 0; i < 3; ++i) {
+      row.kernel(4 * i, some);
+      std::memcpy(&sums[i], some, sizeof(sums[i]));
+    }
+    EXPECT_EQ(sums[2] - sums[0], 2 * (sums[1] - sums[0]));
+  }
   if (row.quantity != Quantity::fma_f32) return;
   // x <- 0.75 x + 0.5 tends to 2 on each chain: the sum of the chains tells their number.
   row.kernel(200, some);

@@ -5,7 +5,14 @@
 
 namespace intaglio::kernels::probe {
 
-enum class Quantity : std::uint8_t { fma_f32, dot_u8s8, dot_bf16 };
+enum class Quantity : std::uint8_t { fma_f32, dot_u8s8, dot_bf16, dot_u8s8_fed, dot_bf16_fed };
+constexpr const char* name_of(Quantity quantity) {
+  constexpr const char* kNames[] = {"f32", "u8s8", "bf16", "u8s8 fed from L1", "bf16 fed from L1"};
+  return kNames[static_cast<std::size_t>(quantity)];
+}
+constexpr bool is_integer(Quantity quantity) {
+  return quantity == Quantity::dot_u8s8 || quantity == Quantity::dot_u8s8_fed;
+}
 
 struct ComputeRow {
   const char* name;

@@ -28,6 +28,29 @@ class QuantizeRows : public testing::TestWithParam<std::size_t> {
   }
   const KernelRow& row() const { return kKernels[GetParam()]; }
   bool is_signed() const { return row().group == Group::quantize_s8 || row().group == Group::dequantize_s8; }
+  bool finds_extremes() const { return row().group == Group::extremes || row().group == Group::extremes_bf16; }
+};
+
+// Floats as the row wants them: bf16 are the upper halves, to which `x` is cut.
+class Source {
+ public:
+  Source(const KernelRow& row, Guarded<float>& x, Edge edge) : halves_(x.size(), edge), floats_(x) {
+    brain_ = row.group == Group::extremes_bf16;
+    for (std::size_t i = 0; i < x.size() && brain_; ++i) {
+      std::uint32_t bits;
+      std::memcpy(&bits, &x[i], 4);
+      halves_[i] = static_cast<std::uint16_t>(bits >> 16);
+      bits &= 0xFFFF0000u;
+      std::memcpy(&x[i], &bits, 4);
+    }
+  }
+  const void* data() const { return brain_ ? static_cast<const void*>(halves_.data()) : floats_.data(); }
+  bool surroundings_intact() const { return halves_.surroundings_intact() && floats_.surroundings_intact(); }
+
+ private:
+  Guarded<std::uint16_t> halves_;
+  Guarded<float>& floats_;
+  bool brain_ = false;
 };
 
 // The definition, in whole numbers after the f32 division that it is made of.
@@ -53,7 +76,7 @@ float interesting(std::size_t i, float scale) {
 }
 
 TEST_P(QuantizeRows, AgainstTheDefinition) {
-  if (row().group == Group::extremes) return;
+  if (finds_extremes()) return;
   const bool back = row().group == Group::dequantize_u8 || row().group == Group::dequantize_s8;
   for (std::size_t n = 0; n < 200; n += n < 70 ? 1 : 7) {
     for (const float scale : {1.0f, 0.1f, 3.0f, 1.0f / 255.0f, 1e-40f, 0.0f, -2.0f, kInf, kNan}) {
@@ -65,8 +88,13 @@ TEST_P(QuantizeRows, AgainstTheDefinition) {
         floats[i] = back ? 0.0f : interesting(i + n * 7, scale);
         bytes[i] = static_cast<std::uint8_t>(i * 37 + n);
       }
-      row().kernel(back ? Args{bytes.data(), floats.data(), n, scale, zero}
-                        : Args{floats.data(), bytes.data(), n, scale, zero});
+      Args args;
+      args.source = back ? static_cast<const void*>(bytes.data()) : floats.data();
+      args.out = back ? static_cast<void*>(floats.data()) : bytes.data();
+      args.count = n;
+      args.scale = scale;
+      args.zero = zero;
+      row().kernel(args);
       ASSERT_TRUE(floats.surroundings_intact() && bytes.surroundings_intact()) << n;
       for (std::size_t i = 0; i < n; ++i) {
         const int byte = is_signed() ? static_cast<std::int8_t>(bytes[i]) : bytes[i];
@@ -83,8 +111,77 @@ TEST_P(QuantizeRows, AgainstTheDefinition) {
   }
 }
 
+// Scales and zero points of their own for the elements, one or the other or both.
+TEST_P(QuantizeRows, ScaleAndZeroOfEachElement) {
+  if (finds_extremes()) return;
+  const bool back = row().group == Group::dequantize_u8 || row().group == Group::dequantize_s8;
+  for (std::size_t n = 0; n < 150; ++n) {
+    const bool each_scale = n % 3 != 0, each_zero = n % 3 != 1;
+    const Edge edge = n % 2 == 0 ? Edge::back : Edge::front;
+    Guarded<float> floats(n, edge), scales(n, edge);
+    Guarded<std::uint8_t> bytes(n, edge), zeros(n, edge);
+    for (std::size_t i = 0; i < n; ++i) {
+      scales[i] = i % 11 == 0 ? 0.0f : i % 13 == 0 ? kInf : gemm::random_float(0.001f, 2);
+      zeros[i] = gemm::random_byte();
+      floats[i] = back ? 0.0f : interesting(i + n * 7, each_scale && i % 11 != 0 && i % 13 != 0 ? scales[i] : 0.25f);
+      bytes[i] = gemm::random_byte();
+    }
+    Args args;
+    args.source = back ? static_cast<const void*>(bytes.data()) : floats.data();
+    args.out = back ? static_cast<void*>(floats.data()) : bytes.data();
+    args.count = n;
+    args.scale = 0.25f;
+    args.zero = 3;
+    args.scales = each_scale ? scales.data() : nullptr;
+    args.zeros = each_zero ? zeros.data() : nullptr;
+    row().kernel(args);
+    ASSERT_TRUE(floats.surroundings_intact() && bytes.surroundings_intact() && scales.surroundings_intact() &&
+                zeros.surroundings_intact());
+    const auto value = [&](std::uint8_t byte) { return is_signed() ? static_cast<std::int8_t>(byte) : int{byte}; };
+    for (std::size_t i = 0; i < n; ++i) {
+      const float scale = each_scale ? scales[i] : 0.25f;
+      const int zero = each_zero ? value(zeros[i]) : 3;
+      if (back) {
+        const float wanted = static_cast<float>(value(bytes[i]) - zero) * scale;
+        ASSERT_TRUE(floats[i] == wanted || (std::isnan(floats[i]) && std::isnan(wanted))) << i << " of " << n;
+      } else {
+        ASSERT_EQ(value(bytes[i]), quantized(floats[i], scale, zero, is_signed())) << i << " of " << n;
+      }
+    }
+  }
+}
+
+// x = RN((n + 1/2) s) with its neighbours, also of negative scales: where a fast division could round elsewhere.
+TEST_P(QuantizeRows, DividesExactlyAtTies) {
+  if (row().group != Group::quantize_u8 && row().group != Group::quantize_s8) return;
+  std::vector<float> x;
+  std::vector<std::uint8_t> y;
+  for (int round = 0; round < 2000; ++round) {
+    const float s = std::ldexp(gemm::random_float(1, 2), static_cast<int>(gemm::random_size(0, 230)) - 120) *
+                    (round % 4 == 0 ? -1.0f : 1.0f);
+    const int zero = is_signed() ? -128 + round % 256 : round % 256;
+    x.clear();
+    for (int n = -256; n < 256; ++n) {
+      float at = std::nextafter(static_cast<float>((n + 0.5) * static_cast<double>(s)), -kInf);
+      for (int i = 0; i < 3; ++i, at = std::nextafter(at, kInf)) x.push_back(at);
+    }
+    y.resize(x.size());
+    Args args;
+    args.source = x.data();
+    args.out = y.data();
+    args.count = x.size();
+    args.scale = s;
+    args.zero = zero;
+    row().kernel(args);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(is_signed() ? static_cast<std::int8_t>(y[i]) : y[i], quantized(x[i], s, zero, is_signed()))
+          << x[i] << " / " << s << " + " << zero;
+    }
+  }
+}
+
 TEST_P(QuantizeRows, Extremes) {
-  if (row().group != Group::extremes) return;
+  if (!finds_extremes()) return;
   for (std::size_t n = 0; n < 300; n += n < 140 ? 1 : 17) {
     for (int kind = 0; kind < 5; ++kind) {
       Guarded<float> x(n, n % 2 == 0 ? Edge::back : Edge::front);
@@ -99,13 +196,20 @@ TEST_P(QuantizeRows, Extremes) {
                : i % 3 == 0 ? kNan
                             : spread;
         if (kind == 4 && n > 5 && i == n - 1) x[i] = -kInf;
+      }
+      const Source source(row(), x, n % 2 == 0 ? Edge::back : Edge::front);
+      for (std::size_t i = 0; i < n; ++i) {
         low = std::fmin(low, x[i]);
         high = std::fmax(high, x[i]);
       }
       if (low == 0) low = 0.0f;
       if (high == 0) high = 0.0f;
-      row().kernel({x.data(), out.data(), n, 1.0f, 0});
-      ASSERT_TRUE(x.surroundings_intact() && out.surroundings_intact());
+      Args args;
+      args.source = source.data();
+      args.out = out.data();
+      args.count = n;
+      row().kernel(args);
+      ASSERT_TRUE(source.surroundings_intact() && out.surroundings_intact());
       ASSERT_EQ(out[0], low) << n;
       ASSERT_EQ(out[1], high) << n;
       ASSERT_FALSE((low == 0 && std::signbit(out[0])) || std::signbit(out[1])) << "a zero must be +0";
@@ -115,14 +219,19 @@ TEST_P(QuantizeRows, Extremes) {
 
 // Each position must be looked at.
 TEST_P(QuantizeRows, ExtremesAnywhere) {
-  if (row().group != Group::extremes) return;
-  std::vector<float> x(150);
+  if (!finds_extremes()) return;
+  Guarded<float> x(150, Edge::back);
   for (std::size_t at = 0; at < x.size(); ++at) {
-    x.assign(x.size(), 0.5f);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.5f;
     x[at] = -7;
     x[(at + 60) % x.size()] = 8;
+    const Source source(row(), x, Edge::back);
     float out[2];
-    row().kernel({x.data(), out, x.size(), 1.0f, 0});
+    Args args;
+    args.source = source.data();
+    args.out = out;
+    args.count = x.size();
+    row().kernel(args);
     ASSERT_EQ(out[0], -7) << at;
     ASSERT_EQ(out[1], 8) << at;
   }
