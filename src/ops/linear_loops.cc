@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/dtype.h"
+#include "kernels/gemm/stream.h"
 
 namespace intaglio::ops {
 namespace {
@@ -35,6 +36,16 @@ struct Strip {
   bool more;  // another strip follows
 };
 
+// The rule of kernels/gemm/stream.h; rows of the table with large blocks take theirs in one call and reuse the strip
+// inside it, so it is always the B behind that they fetch.
+void set_prefetch(gemm::Args& args, const gemm::KernelRow& kernel, gemm::Layout layout, const char* next,
+                  std::size_t block, std::size_t blocks) {
+  if (kernel.block_m <= kRowsInL1) return gemm::set_prefetch(args, layout, next, block, blocks);
+  args.prefetch = next;
+  args.prefetch_every = next == nullptr ? 0 : 1;
+  args.prefetch_lines = gemm::k_bytes(layout, args.k) / gemm::facts_of(layout).bytes;
+}
+
 // One K range of a strip. Block by block of rows, so that a block's rows of A are read from L1 by every kernel call but
 // the first, while the strip of B stays in L2 and, each call its part, the B that follows is fetched.
 void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::size_t kc) noexcept {
@@ -52,12 +63,10 @@ void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::si
   args.load_partial = k0 != 0;
   args.out_pitch = p.out_pitch;
   args.epilogue = ends ? p.epilogue : nullptr;
-  const bool fetch = !ends || strip.more;
+  // Where B goes on: the strip's next K range, or the next strip.
   const std::size_t range_bytes = gemm::k_bytes(facts.layout, gemm::round_up(kc, gemm::facts_of(facts.layout).group));
   const std::size_t ahead = ends ? kStrip / gemm::kPanelWidth * p.b_panel : range_bytes;
-  args.prefetch_every = fetch ? blocks : 0;
-  const std::size_t fetched =
-      gemm::round_up(range_bytes / blocks + 1, gemm::kLineBytes);  // of each panel, by each block
+  const bool fetch = !ends || strip.more;
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t low = strip.rows * block / blocks;
     args.m = strip.rows * (block + 1) / blocks - low;
@@ -77,7 +86,7 @@ void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::si
         args.groups.row_sums =
             p.groups.row_sums == nullptr ? nullptr : p.groups.row_sums + args.row * p.groups.row_sums_pitch + group;
       }
-      args.prefetch = fetch ? b + ahead + block * fetched : nullptr;
+      set_prefetch(args, kernel, facts.layout, fetch ? b + ahead : nullptr, block, blocks);
       args.partial = p.scratch == nullptr ? nullptr : p.scratch + (low * kStrip + j) * sizeof(float);
       args.out = static_cast<char*>(p.out) + (args.row * p.out_pitch + args.column) * out_bytes;
       kernel.kernel(args);
