@@ -45,11 +45,14 @@ fetch() {
 }
 
 # oneDNN compiles the sources of all primitives, also of those that are left out of its tables: most of the time of a
-# build, for objects that nothing refers to. The tables (*_list.cpp) stay, and what matmul shares with inner products.
+# build, for objects that nothing refers to. What stays are the tables (cpu_*.cpp) and what matmul shares with others:
+# gemm, conversions of types, utilities of inner products.
 drop_other_primitives() {
-  find "$WORK/onednn/src/cpu" -name '*.cpp' ! -name '*_list.cpp' ! -name '*inner_product_utils*' -print0 |
-    grep -zE '/[^/]*(conv|pool|lrn|normalization|_norm|softmax|resampling|shuffle|prelu|inner_product|concat|_sum)[^/]*$|/rnn/' |
-    xargs -0 rm -f
+  find "$WORK/onednn/src/cpu" -regextype posix-extended -name '*.cpp' \
+    ! -path '*/gemm/*' ! -path '*/src/cpu/cpu_*' ! -name '*inner_product_utils*' ! -name '*convert*' \
+    \( -path '*/rnn/*' -o -regex \
+    '.*/[^/]*(conv|pool|lrn|normalization|_norm|softmax|resampling|shuffle|prelu|inner_product|concat|_sum)[^/]*' \) \
+    -delete
 }
 
 # Fails if something was left out that is needed: links all that a program can reach, and runs it.
