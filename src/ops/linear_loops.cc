@@ -86,7 +86,11 @@ void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::si
         args.groups.row_sums =
             p.groups.row_sums == nullptr ? nullptr : p.groups.row_sums + args.row * p.groups.row_sums_pitch + group;
       }
-      set_prefetch(args, kernel, facts.layout, fetch ? b + ahead : nullptr, block, blocks);
+      const bool panels_follow = ends && blocks == 1 && (strip.more || j + kernel.block_n < strip.columns);
+      const char* next = panels_follow ? b + kernel.block_n / gemm::kPanelWidth * p.b_panel
+                         : fetch       ? b + ahead
+                                       : nullptr;
+      set_prefetch(args, kernel, facts.layout, next, block, blocks);
       args.partial = p.scratch == nullptr ? nullptr : p.scratch + (low * kStrip + j) * sizeof(float);
       args.out = static_cast<char*>(p.out) + (args.row * p.out_pitch + args.column) * out_bytes;
       kernel.kernel(args);
@@ -129,7 +133,9 @@ GemmBlocking block_gemm(gemm::Types types, const GemmShape& shape, int threads, 
   const auto by_l2 =
       static_cast<std::size_t>(static_cast<double>(target.l2_bytes / 4) / strip_bytes(gemm::facts_of(types).layout));
   const std::size_t granule = std::max(gemm::round_up(shape.group, row.tile_k), row.tile_k);
-  const std::size_t limit = std::max<std::size_t>(std::min(by_l1, by_l2) / 64 * 64, 64);
+  std::size_t limit = std::max<std::size_t>(std::min(by_l1, by_l2) / 64 * 64, 64);
+  // One block of rows reads each line of B once: no range, no partial sums, one stream of memory per panel.
+  if (shape.m <= row.block_m && row.block_m <= kRowsInL1) limit = std::max<std::size_t>(shape.k, 1);
   const std::size_t parts = std::max<std::size_t>((shape.k + limit - 1) / limit, 1);
   out.kc = std::max(gemm::round_up((shape.k + parts - 1) / parts, granule), granule);
   const bool ranges = out.kc < shape.k;
