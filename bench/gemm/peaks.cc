@@ -12,6 +12,8 @@ namespace probe = kernels::probe;
 
 namespace {
 
+constexpr std::size_t kPiece = 2 * probe::kReadGranule;  // of each stream in turn
+
 double seconds_of(clockid_t clock) {
   timespec t{};
   clock_gettime(clock, &t);
@@ -61,11 +63,20 @@ double measure_read(const Buffer& memory) {
     if (runs_here(probe::kReadProbes[i].isa)) best = &probe::kReadProbes[i];  // rows ascend
   }
   if (best == nullptr) return 0;
-  const std::size_t bytes = memory.size() / probe::kReadGranule * probe::kReadGranule;
-  const double start = thread_seconds();
-  volatile std::uint64_t mix = best->kernel(memory.data(), bytes);
-  (void)mix;
-  return static_cast<double>(bytes) / (thread_seconds() - start);
+  double fastest = 0;
+  for (const std::size_t streams : {1, 4, 8}) {
+    const std::size_t pieces = memory.size() / streams / kPiece;
+    std::uint64_t mix = 0;
+    const double start = thread_seconds();
+    for (std::size_t i = 0; i < pieces; ++i) {
+      for (std::size_t s = 0; s < streams; ++s) mix ^= best->kernel(memory.data() + (s * pieces + i) * kPiece, kPiece);
+    }
+    const double seconds = thread_seconds() - start;
+    volatile std::uint64_t used = mix;
+    (void)used;
+    fastest = std::max(fastest, static_cast<double>(pieces * streams * kPiece) / seconds);
+  }
+  return fastest;
 }
 
 const probe::ComputeRow* probe_of_kernel(std::string_view kernel, Isa isa) {

@@ -18,7 +18,8 @@ double wall_seconds();
 
 // Operations per second over a burst of about `seconds`.
 double measure_compute(const kernels::probe::ComputeRow& row, double seconds);
-// Bytes per second over one pass.
+// Bytes per second: the best of one stream and several side by side, which keep more of the core's prefetchers busy.
+// The memory should be much larger than the last cache.
 double measure_read(const Buffer& memory);
 
 // The probe for what a GEMM kernel of this name ("gemm_s8s8i32_6x64x4_1x16x4_avx512_vnni") does all the time, on the

@@ -1,6 +1,7 @@
 #include "bench/gemm/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -97,14 +98,21 @@ std::string kind_text(const std::string& types, const std::string& epilogue) {
   return fmt::format("{:<10} {:<54}", types, epilogue);
 }
 
+// A line per kind and level: the percentages in the order of the shapes.
 std::string held_text(const std::vector<Row>& rows) {
-  std::string text;
+  std::vector<std::string> keys, lines;
   for (const Row& row : rows) {
     if (!row.held || row.engine != kOurs || row.threads != 1 || row.cold) continue;
-    text += fmt::format("  {} {:<12} {:<15} {:8.1f} GOPS {:5.1f} %\n", kind_text(row.types, row.epilogue), row.isa,
-                        to_string(row.shape), row.gops, row.percent_of_peak);
+    const std::string key = fmt::format("  {} {:<12}", kind_text(row.types, row.epilogue), row.isa);
+    const auto found = std::ranges::find(keys, key);
+    if (found == keys.end()) {
+      keys.push_back(key);
+      lines.push_back(key);
+    }
+    std::string& line = found == keys.end() ? lines.back() : lines[static_cast<std::size_t>(found - keys.begin())];
+    line += fmt::format(" {}: {:.0f} %", to_string(row.shape), row.percent_of_peak);
   }
-  return text;
+  return fmt::format("{}\n", fmt::join(lines, "\n"));
 }
 
 }  // namespace
@@ -157,8 +165,7 @@ std::vector<Scaling> scalings(const std::vector<Row>& rows) {
 std::string line_of(const std::vector<Row>& cell) {
   if (cell.empty()) return {};
   const Row& first = cell[0];
-  std::string text = fmt::format("{} {:<15} {:<4} {}t ", kind_text(first.types, first.epilogue), to_string(first.shape),
-                                 cache_of(first), first.threads);
+  std::string text = fmt::format("  {:<15} {:<4} {}t", to_string(first.shape), cache_of(first), first.threads);
   const Row *ours = nullptr, *peer = nullptr;
   for (const Row& row : cell) {
     const std::string who = row.engine == kOurs ? row.isa : row.engine;
