@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "cpu/machine.h"
 #ifdef INTAGLIO_BENCH_ONEDNN
@@ -27,6 +28,10 @@ bool is_refusal(const Error& error) {
 
 std::optional<Engine> peer_engine() {
 #ifdef INTAGLIO_BENCH_ONEDNN
+  if (!peer_runs_on_our_threads()) {
+    const char* count = std::getenv("OMP_NUM_THREADS");  // read by the OpenMP library before main()
+    if (count == nullptr || std::string_view(count) != "1") return std::nullopt;
+  }
   const auto target = ops::host_target();
   const ops::Candidate* candidate = ops::find_candidate("onednn.linear", vendor::onednn::candidates());
   if (target && candidate != nullptr) return Engine{kPeerName, candidate, *target};
@@ -40,6 +45,10 @@ std::string peer_description() {
 #else
   return {};
 #endif
+}
+
+bool peer_runs_on_our_threads() {
+  return peer_description().find("threadpool") != std::string::npos;
 }
 
 Result<Engine> own_engine(std::optional<Isa> level) {
@@ -132,6 +141,7 @@ Result<std::vector<Contest::Bound>> Contest::bind(const Cell& cell, Team& team, 
   std::vector<Bound> all;
   for (const Entrant& entrant : entrants_) {
     if (!entrant.best && !cell.lower) continue;
+    if (cell.threads > 1 && entrant.engine.name == kPeerName && !peer_runs_on_our_threads()) continue;
     std::string reason;
     for (const Layer& layer : entrant.layers) {
       if (cell.cold && layer.turns(true).empty()) continue;

@@ -14,9 +14,11 @@ namespace intaglio::bench {
 inline constexpr const char* kOwnName = "intaglio";
 inline constexpr const char* kPeerName = "onednn";
 
-// The peer, if it is built in.
+// The peer, if it is built in and runs on one thread when it is asked for one: a oneDNN with an OpenMP runtime does so
+// only with OMP_NUM_THREADS=1.
 std::optional<Engine> peer_engine();
 std::string peer_description();
+bool peer_runs_on_our_threads();  // else it takes part in cells of one thread only
 
 // Ours on a level; nullopt: on all that the machine has.
 Result<Engine> own_engine(std::optional<Isa> level);

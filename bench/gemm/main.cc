@@ -37,7 +37,10 @@ class Bench {
 
   Result<Report> run() {
     report_.machine = cpu::summary(cpu::detect());
-    report_.peer = peer_description();
+    if (peer_engine())
+      report_.peer = peer_description();
+    else if (!peer_description().empty())
+      report_.refused.push_back(peer_description() + ": only with OMP_NUM_THREADS=1");
     for (const auto* row : compute_probes()) report_.peaks[row->name] = measure_compute(*row, 0.02) / 1e9;
     std::int64_t most = 1;
     for (const Product& s : shapes_.all) most = std::max(most, s.n * s.k);
