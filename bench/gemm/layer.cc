@@ -33,8 +33,9 @@ Recipe own_recipe(const Weights& weights) {
 std::vector<Recipe> peer_recipes(const Weights& weights) {
   Recipe recipe = own_recipe(weights);
   ops::LinearDescriptor& linear = recipe.linear;
+  if (linear.weight_bits != 0) return {recipe};  // no pass around a product turns it into one of integers
   const bool token = linear.dynamic == ops::Dynamic::token_symmetric;
-  if (linear.dynamic != ops::Dynamic::none && linear.weight_bits == 0) {
+  if (linear.dynamic != ops::Dynamic::none) {
     recipe.quantise_first = true;
     linear.dynamic = ops::Dynamic::none;
     linear.input = token ? DType::i8 : DType::u8;

@@ -23,8 +23,10 @@ const char* cache_of(const Row& row) {
   return row.cold ? "cold" : "hot";
 }
 
-double rounded(double value, double step) {
-  return std::isfinite(value) ? std::round(value / step) * step : value;
+// To so many decimals, for short files.
+double rounded(double value, int decimals) {
+  const double scale = std::pow(10.0, decimals);
+  return std::isfinite(value) ? std::round(value * scale) / scale : value;
 }
 
 // Geometric mean, the least, and whose it is.
@@ -72,13 +74,13 @@ Json row_json(const Row& row) {
           {"cache", cache_of(row)},
           {"engine", row.engine},
           {"kernel", row.kernel},
-          {"gops", rounded(row.gops, 0.01)},
-          {"percent_of_peak", rounded(row.percent_of_peak, 0.1)},
+          {"gops", rounded(row.gops, 2)},
+          {"percent_of_peak", rounded(row.percent_of_peak, 1)},
           {"error", row.error},
-          {"microseconds", rounded(row.seconds * 1e6, 0.01)},
-          {"weights_gbps", rounded(row.weights_gbps, 0.01)},
-          {"read_gbps", row.cold ? Json(rounded(row.read_gbps, 0.01)) : Json()},
-          {"bind_us", rounded(row.bind_us, 0.1)},
+          {"microseconds", rounded(row.seconds * 1e6, 2)},
+          {"weights_gbps", rounded(row.weights_gbps, 2)},
+          {"read_gbps", row.cold ? Json(rounded(row.read_gbps, 2)) : Json()},
+          {"bind_us", rounded(row.bind_us, 1)},
           {"held", row.held},
           {"best", row.best}};
 }
@@ -104,12 +106,12 @@ std::string held_text(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (!row.held || row.engine != kOurs || row.threads != 1 || row.cold) continue;
     const std::string key = fmt::format("  {} {:<12}", kind_text(row.types, row.epilogue), row.isa);
-    const auto found = std::ranges::find(keys, key);
-    if (found == keys.end()) {
+    const auto index = static_cast<std::size_t>(std::ranges::find(keys, key) - keys.begin());
+    if (index == keys.size()) {
       keys.push_back(key);
       lines.push_back(key);
     }
-    std::string& line = found == keys.end() ? lines.back() : lines[static_cast<std::size_t>(found - keys.begin())];
+    std::string& line = lines[index];
     line += fmt::format(" {}: {:.0f} %", to_string(row.shape), row.percent_of_peak);
   }
   return fmt::format("{}\n", fmt::join(lines, "\n"));
@@ -207,7 +209,7 @@ std::string json_text(const Report& report) {
   Json json = {{"schema", "intaglio.gemm/1"}};
   json["environment"] = {{"machine", report.machine}, {"peer", report.peer}};
   json["peaks"] = Json::object();
-  for (const auto& [name, value] : report.peaks) json["peaks"][name] = rounded(value, 0.01);
+  for (const auto& [name, value] : report.peaks) json["peaks"][name] = rounded(value, 2);
   json["cold_bytes"] = report.cold_bytes;
   json["read_bytes"] = report.read_bytes;
   json["rows"] = Json::array();
@@ -218,9 +220,9 @@ std::string json_text(const Report& report) {
     summary["ratios"].push_back({{"types", r.types},
                                  {"epilogue", r.epilogue},
                                  {"shapes", r.shapes},
-                                 {"geomean", rounded(r.geomean, 1e-3)},
+                                 {"geomean", rounded(r.geomean, 3)},
                                  {"behind", r.lost},
-                                 {"worst", rounded(r.worst, 1e-3)},
+                                 {"worst", rounded(r.worst, 3)},
                                  {"worst_shape", r.worst_shape}});
   }
   summary["scaling"] = Json::array();
@@ -230,13 +232,13 @@ std::string json_text(const Report& report) {
                                   {"engine", s.engine},
                                   {"threads", s.threads},
                                   {"shapes", s.shapes},
-                                  {"geomean", rounded(s.geomean, 1e-3)},
-                                  {"worst", rounded(s.worst, 1e-3)},
+                                  {"geomean", rounded(s.geomean, 3)},
+                                  {"worst", rounded(s.worst, 3)},
                                   {"worst_shape", s.worst_shape}});
   }
   summary["bind_us"] = Json::object();
   for (const auto& [engine, times] : bind_times(report.rows)) {
-    summary["bind_us"][engine] = {{"median", rounded(times.middle, 0.1)}, {"longest", rounded(times.most, 0.1)}};
+    summary["bind_us"][engine] = {{"median", rounded(times.middle, 1)}, {"longest", rounded(times.most, 1)}};
   }
   json["refused"] = report.refused;
   json["failures"] = report.failures;
