@@ -85,7 +85,8 @@ Status Contest::add_own(const Options& options, bool lower, Report& report) {
     // A level without kernels of its own runs those of a lower one.
     std::erase_if(entrants_, [&](const Entrant& e) { return e.layers[0].facts().kernel == facts.kernel; });
     for (Entrant& entrant : entrants_) entrant.best = false;
-    Entrant entrant{engine, {}, true, probe_of_kernel(facts.kernel, parse_isa(facts.isa).value_or(Isa::scalar))};
+    const Isa isa = parse_isa(facts.isa).value_or(Isa::scalar);
+    Entrant entrant{engine, {}, true, probe_of_kernel(facts.kernel, isa), probe_of_kernel(facts.kernel, isa, true)};
     entrant.layers.push_back(std::move(*layer));
     entrants_.push_back(std::move(entrant));
   }
@@ -95,7 +96,7 @@ Status Contest::add_own(const Options& options, bool lower, Report& report) {
 Status Contest::add_peer(Report& report) {
   const auto engine = peer_engine();
   if (!engine || entrants_.empty()) return {};
-  Entrant entrant{*engine, {}, true, entrants_.back().probe};
+  Entrant entrant{*engine, {}, true, entrants_.back().probe, entrants_.back().fed};
   for (const Recipe& recipe : peer_recipes(*weights_)) {
     auto layer = Layer::pack(*engine, recipe, *weights_);
     if (layer) {
@@ -194,7 +195,7 @@ void Contest::compare(const std::vector<Bound>& bound, const Cell& cell, Report&
   }
 }
 
-Row Contest::row_of(const Bound& bound, const Timing& timing, const Cell& cell) const {
+Row Contest::row_of(const Bound& bound, const Timing& timing, const Cell& cell, const Report& report) const {
   const ops::PreparedOp::Facts facts = bound.layer->facts();
   Row row;
   row.shape = cell.problem->shape;
@@ -211,6 +212,10 @@ Row Contest::row_of(const Bound& bound, const Timing& timing, const Cell& cell) 
   row.gops = row.shape.operations() / row.seconds / 1e9;
   const double peak = median(timing.peak) * cell.threads / 1e9;
   row.percent_of_peak = peak > 0 ? 100 * row.gops / peak : 0;
+  if (const auto* fed = bound.entrant->fed) {
+    const auto found = report.peaks.find(fed->name);
+    if (found != report.peaks.end()) row.percent_of_fed = 100 * row.gops / (found->second * cell.threads);
+  }
   row.weights_gbps = static_cast<double>(bound.layer->packed_bytes()) / row.seconds / 1e9;
   row.read_gbps = cell.read_gbps;
   row.error = bound.error;
@@ -230,7 +235,7 @@ Result<std::vector<Row>> Contest::measure(const Cell& cell, Team& team, Report& 
   if (cell.cold) plan.batch_seconds = 4e-3;
   const auto timings = bench::measure(contenders, team, plan);
   std::vector<Row> rows;
-  for (std::size_t i = 0; i < bound.size(); ++i) rows.push_back(row_of(bound[i], timings[i], cell));
+  for (std::size_t i = 0; i < bound.size(); ++i) rows.push_back(row_of(bound[i], timings[i], cell, report));
   return rows;
 }
 

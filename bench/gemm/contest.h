@@ -29,6 +29,7 @@ struct Entrant {
   std::vector<Layer> layers;
   bool best = true;
   const kernels::probe::ComputeRow* probe = nullptr;
+  const kernels::probe::ComputeRow* fed = nullptr;
 };
 
 class Contest {
@@ -65,7 +66,7 @@ class Contest {
   Status add_peer(Report& report);
   Result<std::vector<Bound>> bind(const Cell& cell, Team& team, Report& report) const;
   void compare(const std::vector<Bound>& bound, const Cell& cell, Report& report) const;
-  Row row_of(const Bound& bound, const Timing& timing, const Cell& cell) const;
+  Row row_of(const Bound& bound, const Timing& timing, const Cell& cell, const Report& report) const;
 
   std::unique_ptr<Weights> weights_;  // chains point into it
   std::vector<Entrant> entrants_;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kProbeSeconds = 2e-4;
 constexpr double kMostSeconds = 2.0;  // of one cell
+constexpr double kLongRun = 20e-3;    // needs no warming
 
 }  // namespace
 
@@ -42,13 +43,14 @@ std::vector<Timing> measure(std::vector<Contender>& contenders, Team& team, cons
   std::vector<std::size_t> iterations;
   double round_seconds = 0;
   for (Contender& contender : contenders) {
-    team.time(*contender.chain, 1);
-    const double once = std::max(team.time(*contender.chain, 2), 1e-8);
+    double once = team.time(*contender.chain, 1);
+    if (once < kLongRun) once = std::max(team.time(*contender.chain, 2), 1e-8);
     iterations.push_back(static_cast<std::size_t>(std::clamp(std::ceil(plan.batch_seconds / once), 1.0, 1e5)));
     round_seconds += once * static_cast<double>(iterations.back());
   }
   const auto affordable = static_cast<int>(kMostSeconds / std::max(round_seconds, 1e-6));
-  const int rounds = std::max(std::min(plan.rounds, 3), std::min(plan.rounds, affordable));
+  const int least = affordable == 0 ? 1 : 3;
+  const int rounds = std::min(plan.rounds, std::max(least, affordable));
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < contenders.size(); ++i) {
       const std::size_t turn = (i + static_cast<std::size_t>(round)) % contenders.size();

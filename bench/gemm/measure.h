@@ -39,7 +39,7 @@ struct Plan {
 };
 
 // One untimed turn each, then rounds whose order rotates. Rounds become fewer, at least 3, for products so large that
-// all would take seconds.
+// all would take seconds; one, where a round does.
 std::vector<Timing> measure(std::vector<Contender>& contenders, Team& team, const Plan& plan);
 
 }  // namespace intaglio::bench

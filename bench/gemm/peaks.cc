@@ -25,15 +25,16 @@ bool runs_here(std::string_view token) {
   return isa && contains(cpu::detect().isa, *isa);
 }
 
-// The part of a probe's name that says what it does: "fma_f32" of "fma_f32_24x16_1x16_avx512".
-std::string_view quantity_of_kernel(std::string_view kernel) {
+// The part of a probe's name that says what it does: "fma_f32" of "fma_f32_24x16_1x16_avx512". Empty: no such probe.
+std::string quantity_of_kernel(std::string_view kernel, bool fed) {
   constexpr std::string_view kPrefix = "gemm_";
   if (!kernel.starts_with(kPrefix)) return {};
   kernel.remove_prefix(kPrefix.size());
   const std::string_view types = kernel.substr(0, kernel.find('_'));
-  if (types == "u8s8i32" || types == "s8s8i32" || types == "s8w4") return "dot_u8s8";
-  if (types == "bf16") return "dot_bf16";
-  return types == "f16" ? "fma_f16" : "fma_f32";
+  const std::string dot = fed ? "dot_fed_" : "dot_", fma = fed ? "fma_fed_" : "fma_";
+  if (types == "u8s8i32" || types == "s8s8i32" || types == "s8w4") return dot + "u8s8_";
+  if (types == "bf16") return dot + "bf16_";
+  return fma + (types == "f16" ? "f16_" : "f32_");
 }
 
 }  // namespace
@@ -79,8 +80,8 @@ double measure_read(const Buffer& memory) {
   return fastest;
 }
 
-const probe::ComputeRow* probe_of_kernel(std::string_view kernel, Isa isa) {
-  const std::string_view quantity = quantity_of_kernel(kernel);
+const probe::ComputeRow* probe_of_kernel(std::string_view kernel, Isa isa, bool fed) {
+  const std::string quantity = quantity_of_kernel(kernel, fed);
   const probe::ComputeRow* best = nullptr;
   for (const probe::ComputeRow* row : compute_probes()) {
     const auto level = parse_isa(row->isa);

@@ -23,8 +23,8 @@ double measure_compute(const kernels::probe::ComputeRow& row, double seconds);
 double measure_read(const Buffer& memory);
 
 // The probe for what a GEMM kernel of this name ("gemm_s8s8i32_6x64x4_1x16x4_avx512_vnni") does all the time, on the
-// highest level among `isa` and what it implies; null if there is none.
-const kernels::probe::ComputeRow* probe_of_kernel(std::string_view kernel, Isa isa);
+// highest level among `isa` and what it implies; null if there is none. `fed`: the probe whose operands come from L1.
+const kernels::probe::ComputeRow* probe_of_kernel(std::string_view kernel, Isa isa, bool fed = false);
 
 // The probes that run on this machine.
 std::vector<const kernels::probe::ComputeRow*> compute_probes();

@@ -76,6 +76,7 @@ Json row_json(const Row& row) {
           {"kernel", row.kernel},
           {"gops", rounded(row.gops, 2)},
           {"percent_of_peak", rounded(row.percent_of_peak, 1)},
+          {"percent_of_fed", row.percent_of_fed > 0 ? Json(rounded(row.percent_of_fed, 1)) : Json()},
           {"error", row.error},
           {"microseconds", rounded(row.seconds * 1e6, 2)},
           {"weights_gbps", rounded(row.weights_gbps, 2)},

@@ -17,6 +17,7 @@ struct Row {
   bool cold = false, held = false, best = true;  // best: the level that this machine would use
   double seconds = 0;                            // median of one run
   double gops = 0, percent_of_peak = 0;          // peak of the registers, of all threads
+  double percent_of_fed = 0;                     // of the peak with operands from L1; 0: no probe measures it
   double weights_gbps = 0;                       // packed weights read, counted once a run
   double read_gbps = 0;                          // memory bandwidth measured beside it; cold rows only
   double error = 0;                              // relative to the root mean square of the result
