@@ -210,7 +210,9 @@ Row Contest::row_of(const Bound& bound, const Timing& timing, const Cell& cell, 
   row.best = bound.entrant->best;
   row.seconds = median(timing.seconds);
   row.gops = row.shape.operations() / row.seconds / 1e9;
-  const double peak = median(timing.peak) * cell.threads / 1e9;
+  // The best of the bursts: what disturbs one of them does not make a share larger.
+  const double most = timing.peak.empty() ? 0 : *std::ranges::max_element(timing.peak);
+  const double peak = most * cell.threads / 1e9;
   row.percent_of_peak = peak > 0 ? 100 * row.gops / peak : 0;
   if (const auto* fed = bound.entrant->fed) {
     const auto found = report.peaks.find(fed->name);
