@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Prepared linears beside the register-only peak of the same run: f32 and 8-bit, one thread, per ISA level.
+"""Prepared linears beside oneDNN's, PyTorch's and ONNX Runtime's.
 
-Runs build/release/bin/ops_bench (src/ops/linear_bench.cc), which measures the peak right before each shape in the same
-process, and takes medians over repetitions. Writes results/gemm.json (schema intaglio.gemm/1).
+Runs build/release/bin/gemm_bench (bench/gemm/, everything in one process), then single linears of the frameworks in
+turns with ours, one worker process each (gemm_peers.py). The complete run is kept as results/gemm.json (schema
+intaglio.gemm/1). Options that are not listed here go to gemm_bench: see gemm_bench --help.
 """
 
 from __future__ import annotations
@@ -13,92 +14,147 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import results
 from text_table import terminal_table
-from tool import ROOT
+from tool import ROOT, ToolError
+from worker import HERE, Worker
 
-SCHEMA = "intaglio.gemm/1"
-# M x N x K of the figures to hold, and the BERT-base linears.
-SHAPES = ("1024x1024x1024", "512x3072x768", "128x768x768", "128x3072x768", "128x768x3072", "8x3072x768")
-HELD = ("1024x1024x1024", "512x3072x768")
-LEAST_SHARE = 0.75
+PROGRAM = ROOT / "build" / "release" / "bin" / "gemm_bench"
+# What the project promises: at least this share of the register-only peak for f32 on AVX-512.
+LEAST_SHARE = 75.0
+PROMISED = ((1024, 1024, 1024), (512, 3072, 768))
+
+LINEARS = ((768, 768), (3072, 768), (768, 3072))  # N x K of BERT-base
+SINGLE = [(m, n, k) for m in (8, 128, 512) for n, k in LINEARS]
+DYNAMIC = [(m, n, k) for m in (8, 32, 128, 512) for n, k in LINEARS]
+QUICK = [(128, 3072, 768)]
+DYNAMIC_EPILOGUE = "quantised from f32, zero point, scales, bias, f32"
+# Types and epilogue of ours (bench/gemm/scenarios.cc), the engine and its form, the shapes.
+CONTESTS = (
+    ("f32xf32", "bias", "torch", "_linear_pointwise f32", SINGLE),
+    ("bf16xbf16", "bias", "torch", "_linear_pointwise bf16", SINGLE),
+    ("bf16xbf16", "bias, gelu_erf", "torch", "_linear_pointwise bf16 gelu", SINGLE),
+    ("u8xs8", "zero point, scales, bias, f32", "torch", "qlinear_pointwise u8", SINGLE),
+    # Theirs ends with the sums in i32; ours scales them as well.
+    ("s8xs8", "scales, bias, f32", "torch", "_int_mm", SINGLE),
+    ("u8xs8", DYNAMIC_EPILOGUE, "torch", "quantize_dynamic", DYNAMIC),
+    ("u8xs8", DYNAMIC_EPILOGUE, "onnxruntime", "DynamicQuantizeLinear + MatMulInteger", DYNAMIC),
+)
+# Relative to the root mean square of the result: codes of 8 bits, bf16.
+MOST_ERROR = {"quantize_dynamic": 0.1, "DynamicQuantizeLinear + MatMulInteger": 0.1}
+MOST_ERROR_OTHERS = 0.03
+
+ROUNDS, QUICK_ROUNDS = 7, 3
+TURN_SECONDS = 0.02
 
 
-def _measure(repetitions: int) -> list[dict[str, Any]]:
-    program = ROOT / "build" / "release" / "bin" / "ops_bench"
-    if not os.access(program, os.X_OK):
-        sys.exit(f"{program} does not exist: run this through ./dev bench gemm")
-    shapes = "|".join(SHAPES)
-    command = [
-        str(program),
-        f"--benchmark_filter=linear_(f32|u8i8)/[a-z0-9_]+/({shapes})/(hot|cold)$",
-        f"--benchmark_repetitions={repetitions}",
-        "--benchmark_enable_random_interleaving=true",
-        "--benchmark_min_time=0.1",
-        "--benchmark_format=json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [run for run in json.loads(done.stdout)["benchmarks"] if run["run_type"] == "iteration"]
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
 
 
-def _rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for run in runs:
-        grouped.setdefault(run["run_name"], []).append(run)
+def _run_program(options: list[str]) -> tuple[dict[str, Any] | None, int]:
+    """What gemm_bench wrote, and its exit code; its text goes to the terminal."""
+    if not os.access(PROGRAM, os.X_OK):
+        sys.exit(f"{PROGRAM} does not exist: run this through ./dev bench gemm")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gemm.json"
+        done = subprocess.run([str(PROGRAM), *options, "--json", str(path)], env=_environment(), check=False)
+        text = path.read_text() if path.exists() else ""
+        return (json.loads(text) if text else None), done.returncode
+
+
+def _latency(worker: Worker, iterations: int) -> float:
+    return statistics.median(worker.request(cmd="run", iterations=iterations)["latency_ns"])
+
+
+def _duel(ours: Worker, theirs: Worker, rounds: int) -> tuple[float, float]:
+    """Median microseconds of both; they take turns, and the first turn alternates."""
+    turns = {}
+    for worker in (ours, theirs):
+        _latency(worker, 2)
+        turns[worker] = max(1, min(1000, int(TURN_SECONDS * 1e9 / max(_latency(worker, 3), 1))))
+    times: dict[Worker, list[float]] = {ours: [], theirs: []}
+    for number in range(rounds):
+        for worker in (ours, theirs) if number % 2 == 0 else (theirs, ours):
+            times[worker].append(_latency(worker, turns[worker]))
+    return statistics.median(times[ours]) / 1e3, statistics.median(times[theirs]) / 1e3
+
+
+def _framework_row(ours: Worker, theirs: Worker, contest: tuple[Any, ...], shape: tuple[int, ...], rounds: int) -> dict[str, Any]:
+    types, epilogue, engine, form, _ = contest
+    m, n, k = shape
+    mine = ours.request(cmd="load", types=types, epilogue=epilogue, m=m, n=n, k=k)
+    error = theirs.request(cmd="load", form=form, m=m, n=n, k=k)["error"]
+    if error > MOST_ERROR.get(form, MOST_ERROR_OTHERS):
+        raise ToolError(f"{engine} {form} {m}x{n}x{k}: the answer is off by {error:.2g}")
+    own_us, peer_us = _duel(ours, theirs, rounds)
+    return {
+        "m": m, "n": n, "k": k, "types": types, "epilogue": epilogue, "threads": 1, "engine": engine, "form": form,
+        "version": theirs.ready["version"], "microseconds": round(peer_us, 2), "own_microseconds": round(own_us, 2),
+        "ratio": round(peer_us / own_us, 3), "error": error, "own_error": mine["error"],
+    }  # fmt: skip
+
+
+def _frameworks(quick: bool) -> list[dict[str, Any]]:
+    cpus = sorted(os.sched_getaffinity(0))[:1]
+    environment = {"OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
     rows = []
-    for name, group in grouped.items():
-        kind, isa, shape, cache = name.split("/")[:4]
-        m, n, k = (int(size) for size in shape.split("x"))
-        gops = statistics.median(run["GOPS"] for run in group)
-        share = statistics.median(run["share"] for run in group)
-        types = "f32xf32" if kind == "linear_f32" else "u8xs8"
-        rows.append({
-            "m": m, "n": n, "k": k, "types": types, "epilogue": "bias" if types == "f32xf32" else "scales, zero point, bias",
-            "isa": isa, "threads": 1, "cache": cache, "engine": "intaglio", "kernel": group[0]["label"],
-            "gops": round(gops, 2), "percent_of_peak": round(100 * share, 1),
-            "weights_gbps": round(statistics.median(run["weights_GBps"] for run in group), 2), "repetitions": len(group),
-        })  # fmt: skip
-    return sorted(rows, key=_order)
+    with Worker([str(PROGRAM), "--worker"], cpus) as ours:
+        for engine in ("torch", "onnxruntime"):
+            command = [sys.executable, str(HERE / "gemm_peers.py"), "--engine", engine]
+            with Worker(command, cpus, environment) as theirs:
+                for contest in (c for c in CONTESTS if c[2] == engine):
+                    for shape in QUICK if quick else contest[4]:
+                        rows.append(_framework_row(ours, theirs, contest, shape, QUICK_ROUNDS if quick else ROUNDS))
+    return rows
 
 
-def _order(row: dict[str, Any]) -> tuple[Any, ...]:
-    """By types, ISA, then the list of shapes; hot before cold."""
-    shape = f"{row['m']}x{row['n']}x{row['k']}"
-    return row["types"], row["isa"], SHAPES.index(shape), row["cache"] == "cold"
+def _framework_table(rows: list[dict[str, Any]]) -> str:
+    header = ["types", "peer", "M x N x K", "ours us", "theirs us", "theirs / ours"]
+    table = [
+        [row["types"], f"{row['engine']} {row['form']}", f"{row['m']}x{row['n']}x{row['k']}",
+         f"{row['own_microseconds']:.1f}", f"{row['microseconds']:.1f}", f"{row['ratio']:.2f}"]
+        for row in rows
+    ]  # fmt: skip
+    return terminal_table(header, table, "lllrrr")
 
 
-def _peaks(rows: list[dict[str, Any]]) -> dict[str, float]:
-    peaks: dict[str, list[float]] = {}
-    for row in rows:
-        peaks.setdefault(f"{row['types']} {row['isa']}", []).append(100 * row["gops"] / row["percent_of_peak"])
-    return {name: round(statistics.median(values), 1) for name, values in peaks.items()}
+def _missed(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{row['types']} {row['isa']} {row['m']}x{row['n']}x{row['k']}: {row['percent_of_peak']} % of the peak, at least {LEAST_SHARE:.0f}"
+        for row in rows
+        if row["engine"] == "intaglio" and row["types"] == "f32xf32" and row["isa"] == "avx512"
+        and row["cache"] == "hot" and row["threads"] == 1
+        and (row["m"], row["n"], row["k"]) in PROMISED and row["percent_of_peak"] < LEAST_SHARE
+    ]  # fmt: skip
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=7)
-    arguments = parser.parse_args()
-    rows = _rows(_measure(arguments.repetitions))
-    content = {"schema": SCHEMA, "environment": results.environment(), "peaks": _peaks(rows), "rows": rows}
-    results.write("gemm", content)
-    header = ["types", "isa", "M x N x K", "weights", "GOPS", "% of peak", "weights GB/s"]
-    table = [
-        [row["types"], row["isa"], f"{row['m']}x{row['n']}x{row['k']}", row["cache"], f"{row['gops']:.1f}",
-         f"{row['percent_of_peak']:.0f}", f"{row['weights_gbps']:.1f}"]
-        for row in rows
-    ]  # fmt: skip
-    print(terminal_table(header, table, "llllrrr"))
-    missed = [
-        f"{row['types']} {row['isa']} {row['m']}x{row['n']}x{row['k']}: {row['percent_of_peak']} % of the peak, at least {100 * LEAST_SHARE:.0f}"
-        for row in rows
-        if row["types"] == "f32xf32" and row["isa"] == "avx512" and row["cache"] == "hot"
-        and f"{row['m']}x{row['n']}x{row['k']}" in HELD and row["percent_of_peak"] < 100 * LEAST_SHARE
-    ]  # fmt: skip
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a minute instead of the complete run; nothing is kept")
+    parser.add_argument("--no-frameworks", action="store_true", help="without PyTorch and ONNX Runtime")
+    parser.add_argument("--json", metavar="FILE", help="write the results there")
+    arguments, further = parser.parse_known_args()
+    measured, code = _run_program([*further, *(["--quick"] if arguments.quick else [])])
+    if measured is None:
+        return code
+    content = {**measured, "environment": {**results.environment(), **measured["environment"]}}
+    content["frameworks"] = [] if arguments.no_frameworks else _frameworks(arguments.quick)
+    if content["frameworks"]:
+        print("\nSingle linears of frameworks in processes of their own, one thread, the call from Python included")
+        print(_framework_table(content["frameworks"]))
+    if arguments.json:
+        results.write_file(Path(arguments.json), content)
+    elif not arguments.quick and not further:
+        results.write("gemm", content)
+    missed = _missed(content["rows"])
     for line in missed:
         print(f"  missed: {line}")
-    return 1 if missed else 0
+    return code or (1 if missed else 0)
 
 
 if __name__ == "__main__":

@@ -57,12 +57,34 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _text(content: dict[str, Any]) -> str:
+    """JSON with a line for each row of a flat table, so that long tables stay short files."""
+    parts = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value) and _flat(value):
+            rows = ",\n  ".join(json.dumps(row) for row in value)
+            parts.append(f" {json.dumps(key)}: [\n  {rows}\n ]")
+        else:
+            parts.append(f" {json.dumps(key)}: " + json.dumps(value, indent=1).replace("\n", "\n "))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _flat(rows: list[dict[str, Any]]) -> bool:
+    return not any(isinstance(value, dict | list) for row in rows for value in row.values())
+
+
+def write_file(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file and says so."""
+    path.write_text(_text(content))
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    print(f"  written: {shown}", file=sys.stderr)
+
+
 def write(name: str, content: dict[str, Any]) -> Path:
     """Writes results/<name>.json and says so."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"  written: {path.relative_to(ROOT)}", file=sys.stderr)
+    write_file(path, content)
     return path
 
 

@@ -19,7 +19,7 @@ TITLES = {
     "classifier-i8": "The int8 classifier (MiniLM), one thread",
     "memory": "Memory and start, BERT-base float32, one thread",
     "accuracy": "Accuracy against float64",
-    "gemm": "Prepared linears against the register-only peak, one thread",
+    "gemm": "Prepared linears",
 }
 
 
@@ -75,15 +75,91 @@ def _accuracy(content: dict[str, Any]) -> str:
     return markdown_table(header, table, "llrrrrrr")
 
 
-def _gemm(content: dict[str, Any]) -> str:
-    table = []
+def _shape(row: dict[str, Any]) -> str:
+    return f"{row['m']}x{row['n']}x{row['k']}"
+
+
+def _gemm_ratios(content: dict[str, Any]) -> str:
+    table = [
+        [row["types"], row["epilogue"], str(row["shapes"]), f"{row['geomean']:.2f}", str(row["behind"]),
+         f"{row['worst']:.2f}", row["worst_shape"]]
+        for row in content["summary"]["ratios"]
+    ]  # fmt: skip
+    header = ["types", "with", "shapes", "ours / peer", "behind", "worst", "at"]
+    return markdown_table(header, table, "llrrrrl")
+
+
+def _gemm_held(content: dict[str, Any]) -> str:
+    rows = [
+        row for row in content["rows"]
+        if row["held"] and row["engine"] == OURS and row["threads"] == 1 and row["cache"] == "hot"
+    ]  # fmt: skip
+    shapes = list(dict.fromkeys(_shape(row) for row in rows))
+    shares: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in rows:
+        place = shares.setdefault((row["types"], row["epilogue"], row["isa"]), {})
+        place[_shape(row)] = f"{row['percent_of_peak']:.0f}"
+    table = [[*kind, *(place.get(shape, "") for shape in shapes)] for kind, place in shares.items()]
+    return markdown_table(["types", "with", "ISA", *shapes], table, "lll" + "r" * len(shapes))
+
+
+def _gemm_cold(content: dict[str, Any]) -> str:
+    cells: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
     for row in content["rows"]:
-        shape = f"{row['m']}x{row['n']}x{row['k']}"
-        figures = [f"{row['gops']:.1f}", f"{row['percent_of_peak']:.0f}", f"{row['weights_gbps']:.1f}"]
-        table.append([row["types"], row["isa"], shape, row["cache"], *figures])
-    header = ["types", "ISA", "M x N x K", "weights", "GOPS", "% of peak", "weights GB/s"]
-    peaks = ", ".join(f"{name} {value} GOPS" for name, value in content["peaks"].items())
-    return markdown_table(header, table, "llllrrr") + f"\n\nPeaks, registers only, in the same run: {peaks}."
+        if row["cache"] == "cold" and row["m"] <= 8:
+            cells.setdefault((row["types"], row["epilogue"], _shape(row)), {})[row["engine"]] = row
+    table = []
+    for (types, epilogue, shape), engines in cells.items():
+        ours, peer = engines[OURS], engines.get("onednn")
+        read = f"{ours['read_gbps']:.1f}"
+        theirs = [f"{peer['weights_gbps']:.1f}", f"{ours['gops'] / peer['gops']:.2f}"] if peer else ["", ""]
+        table.append([types, epilogue, shape, f"{ours['weights_gbps']:.1f}", read, *theirs])
+    header = ["types", "with", "M x N x K", "weights GB/s", "memory GB/s", "peer GB/s", "ours / peer"]
+    return markdown_table(header, table, "lllrrrr")
+
+
+def _gemm_scaling(content: dict[str, Any]) -> str:
+    table = [
+        [row["types"], row["epilogue"], row["engine"], str(row["threads"]), str(row["shapes"]), f"{row['geomean']:.2f}",
+         f"{row['worst']:.2f}", row["worst_shape"]]
+        for row in content["summary"]["scaling"]
+    ]  # fmt: skip
+    header = ["types", "with", "engine", "threads", "shapes", "over one thread", "worst", "at"]
+    return markdown_table(header, table, "lllrrrrl")
+
+
+def _gemm_frameworks(content: dict[str, Any]) -> str:
+    table = [
+        [row["types"], row["epilogue"], f"{row['engine']} {row['version']} {row['form']}", _shape(row),
+         f"{row['own_microseconds']:.0f}", f"{row['microseconds']:.0f}", f"{row['ratio']:.2f}"]
+        for row in content["frameworks"]
+    ]  # fmt: skip
+    header = ["types", "with", "peer", "M x N x K", "ours us", "theirs us", "theirs / ours"]
+    return markdown_table(header, table, "llllrrr")
+
+
+def _gemm(content: dict[str, Any]) -> str:
+    peaks = ", ".join(f"{name} {value}" for name, value in content["peaks"].items())
+    binding = ", ".join(
+        f"{engine} {times['median']} us (longest {times['longest']})"
+        for engine, times in content["summary"]["bind_us"].items()
+    )
+    peer = content["environment"]["peer"] or "no peer"
+    parts = [
+        f"Rate over that of {peer}: one thread, hot weights, all of bench/shapes; `behind`: shapes where it is below 0.98.",
+        _gemm_ratios(content),
+        "Percent of the register-only peak on the held shapes, per level of instructions:",
+        _gemm_held(content),
+        "Weights from memory, M up to 8, one thread: packed weights read per second beside the bandwidth measured.",
+        _gemm_cold(content),
+        "Several threads over one, products of 100 MFLOP and more:",
+        _gemm_scaling(content),
+        f"Binding a new (M, threads), median: {binding}.",
+        "Single linears of frameworks, the call from Python included:",
+        _gemm_frameworks(content),
+        f"Peaks of the same run in GOPS, memory in GB/s: {peaks}.",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
