@@ -36,7 +36,7 @@ def read_cases(path):
         skip = case.find("skipped")
         emulated += [int(p.get("value")) for p in case.iter("property") if p.get("name") == "emulated_instructions"]
         if case.get("status") == "notrun" and case.get("result") == "suppressed":
-            reasons.append((name, "disabled: a case for running by hand (--gtest_also_run_disabled_tests)"))
+            reasons.append((name, "disabled: a sweep, which ./dev sweep runs, or a case for running by hand"))
         elif case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skip is not None or case.get("result") == "skipped":
