@@ -16,8 +16,10 @@ set_property(GLOBAL PROPERTY INTAGLIO_ROOM_LIBS "")
 
 add_custom_target(tests_fast)
 add_custom_target(tests_threads)
+add_custom_target(tests_sweep)
 
-# Registers a gtest program twice: its quick cases (label fast) and, if any, its slow ones (label slow).
+# Registers a gtest program twice: its quick cases (label fast) and, if any, its slow ones (label slow). Complete sweeps,
+# gtest cases named DISABLED_FullSweep…, are registered in shards with the label sweep; only `./dev sweep` runs them.
 # Each run leaves an XML report from which tools/test_summary.py counts cases and collects the reasons of skips.
 function(intaglio_register_tests name program sources)
   cmake_parse_arguments(T "THREADED" "" "" ${ARGN})
@@ -44,6 +46,25 @@ function(intaglio_register_tests name program sources)
              COMMAND ${program} --gtest_filter=*Slow* --gtest_output=xml:${INTAGLIO_TEST_RESULTS}/${name}.slow.xml)
     set_tests_properties(${name}.slow PROPERTIES LABELS slow TIMEOUT 1800 WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   endif()
+  intaglio_register_sweeps(${name} ${program} "${sources}")
+endfunction()
+
+function(intaglio_register_sweeps name program sources)
+  foreach(source ${sources})
+    file(STRINGS ${source} hit REGEX "^(TYPED_)?TEST.*DISABLED_FullSweep" LIMIT_COUNT 1)
+    if(NOT hit)
+      continue()
+    endif()
+    add_dependencies(tests_sweep ${program})
+    foreach(shard 0 1 2 3 4 5 6 7)
+      set(test ${name}.sweep${shard})
+      add_test(NAME ${test} COMMAND ${program} --gtest_also_run_disabled_tests --gtest_filter=*DISABLED_FullSweep*
+                                               --gtest_output=xml:${INTAGLIO_TEST_RESULTS}/${test}.xml)
+      set_tests_properties(${test} PROPERTIES LABELS sweep TIMEOUT 7200 WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
+                                              ENVIRONMENT "GTEST_TOTAL_SHARDS=8;GTEST_SHARD_INDEX=${shard}")
+    endforeach()
+    return()
+  endforeach()
 endfunction()
 
 function(intaglio_room room)

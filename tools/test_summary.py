@@ -6,10 +6,13 @@ instructions that this CPU lacks (tests/emulation).
     test_summary.py --total build/summary --failed-stages "lint demo"
 
 A run's folder holds ctest.junit.xml (one entry per ctest test) and, for gtest programs, NAME.xml (one entry per case).
-A test without a report of its own counts as one case. A run in which nothing ran fails.
+A test without a report of its own counts as one case. One that ctest could not start (its program was not built) is a
+failure. A run in which nothing ran fails.
 """
 import argparse
 import collections
+import contextlib
+import io
 import pathlib
 import re
 import sys
@@ -33,7 +36,7 @@ def read_cases(path):
         skip = case.find("skipped")
         emulated += [int(p.get("value")) for p in case.iter("property") if p.get("name") == "emulated_instructions"]
         if case.get("status") == "notrun" and case.get("result") == "suppressed":
-            reasons.append((name, "disabled: a case for running by hand (--gtest_also_run_disabled_tests)"))
+            reasons.append((name, "disabled: a sweep, which ./dev sweep runs, or a case for running by hand"))
         elif case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif skip is not None or case.get("result") == "skipped":
@@ -46,6 +49,23 @@ def read_cases(path):
     return Counts(passed, failed, len(reasons), reasons, (len(emulated), sum(emulated)))
 
 
+def skip_of(test):
+    """Why ctest counts this test as skipped by its own will (disabled, or by SKIP_RETURN_CODE), else None."""
+    skip = test.find("skipped")
+    if test.get("status") == "disabled" or test.find("disabled") is not None:
+        return "disabled"
+    message = skip.get("message") or "" if skip is not None else ""
+    return message if message.startswith("SKIP_") or message == "Disabled" else None
+
+
+def could_not_run(test):
+    """ctest's reason for a test that never ran though it should have: "Unable to find executable", a failed fixture."""
+    if test.get("status") != "notrun" and test.find("skipped") is None or skip_of(test) is not None:
+        return None
+    skip = test.find("skipped")
+    return (skip.get("message") if skip is not None else "") or "no reason given"
+
+
 def read_run(folder):
     junit = ET.parse(folder / "ctest.junit.xml").getroot()
     passed = failed = skipped = emulated_cases = emulated_instructions = 0
@@ -53,13 +73,15 @@ def read_run(folder):
     for test in junit.iter("testcase"):
         name = test.get("name")
         counts = read_cases(folder / f"{name}.xml")
-        test_failed = test.find("failure") is not None or test.get("status") == "fail"
-        test_skipped = test.find("skipped") is not None
+        missing, skip = could_not_run(test), skip_of(test)
+        test_failed = test.find("failure") is not None or test.get("status") == "fail" or missing is not None
+        if missing is not None:
+            print(f"failed: {name} did not run: {missing}")
         if counts is None:
-            counts = Counts(0 if test_failed or test_skipped else 1, 0, 1 if test_skipped else 0,
-                            [(name, test.find("skipped").get("message") or "skipped")] if test_skipped else [])
+            passed_without_report = not test_failed and skip is None
+            counts = Counts(int(passed_without_report), 0, int(skip is not None), [(name, skip)] if skip else [])
         if test_failed and counts.failed == 0:
-            # It crashed, timed out or left no report: one failure even if no case says so.
+            # It crashed, timed out, left no report or never started: one failure even if no case says so.
             counts = counts._replace(failed=1)
         passed += counts.passed
         failed += counts.failed
@@ -130,6 +152,15 @@ def self_test():
         assert got.reasons == [("a: A.y", "no AMX here")], got.reasons
         (folder / "torn.xml").write_text("<testsuites>")
         assert read_cases(folder / "torn.xml") is None
+        # As ctest 3.25 writes them: not built, skipped by its exit code, disabled.
+        (folder / "ctest.junit.xml").write_text(
+            '<testsuite><testcase name="unbuilt" status="notrun"><skipped message="Unable to find executable"/></testcase>'
+            '<testcase name="py" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/></testcase>'
+            '<testcase name="off" status="disabled"><skipped message="Disabled"/></testcase></testsuite>')
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            got = read_run(folder)
+        assert got[:3] == (0, 1, 2), got
+        assert "unbuilt did not run: Unable to find executable" in said.getvalue()
     assert verdict(Counts(0, 0, 3, [])) == 1
     print("test_summary: self-test ok")
     return 0

@@ -128,4 +128,19 @@ class TestRandom {
   std::mt19937 source_;
 };
 
+// The levels that this CPU lacks and tests/emulation stands in for. An emulated instruction costs a signal, about 10
+// us.
+inline std::vector<Target> emulated_targets() {
+  std::vector<Target> out;
+  for (const Isa isa : {Isa::avx_vnni, Isa::avx512_fp16, Isa::amx}) {
+    if (emulation::runs(name_of(isa)) != emulation::Runs::emulated) continue;
+    Target target;
+    target.isa = closure_of(isa);
+    // What the kernels of AMX are compiled with, and what every CPU with AMX has.
+    if (isa == Isa::amx) target.isa.bits |= isa_bit(Isa::avx512_bf16);
+    out.push_back(target);
+  }
+  return out;
+}
+
 }  // namespace intaglio::ops

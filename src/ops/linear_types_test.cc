@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "ops/linear.h"
 #include "ops/linear_test_util.h"
+#include "tests/emulation/emulator.h"
 
 namespace intaglio::ops {
 namespace {
@@ -284,11 +285,15 @@ constexpr Kind kKinds[] = {
     {"bf16_w4_tensor_symmetric", DType::bf16, DType::u8, 4, Dynamic::tensor_symmetric},
 };
 
-Sample sample(const Kind& kind, TestRandom& random, std::size_t choice) {
+struct Largest {
+  std::size_t m = 40, n = 150, k = 300;
+};
+
+Sample sample(const Kind& kind, TestRandom& random, std::size_t choice, const Largest& largest = {}) {
   Sample s;
-  s.m = choice % 4 == 0 ? random.size(1, 4) : random.size(1, 40);
-  s.n = random.size(1, 150);
-  s.k = random.size(1, 300);
+  s.m = choice % 4 == 0 ? random.size(1, 4) : random.size(1, largest.m);
+  s.n = random.size(1, largest.n);
+  s.k = random.size(1, largest.k);
   LinearDescriptor& d = s.d;
   d.k = static_cast<std::int64_t>(s.k);
   d.n = static_cast<std::int64_t>(s.n);
@@ -341,6 +346,32 @@ TEST_P(LinearTypes, EqualTheDefinition) {
         for (std::size_t o = 0; o < y->size(); ++o)
           ASSERT_EQ((*again)[o].bytes, (*y)[o].bytes) << threads << " threads";
       }
+    }
+  }
+}
+
+// Levels that this CPU lacks, by tests/emulation: a few small samples, for every instruction costs a signal.
+TEST_P(LinearTypes, EqualTheDefinitionOnEmulatedLevels) {
+  const std::vector<Target> targets = emulated_targets();
+  if (targets.empty()) GTEST_SKIP() << "no level is emulated here: the CPU has them all, or too little for any";
+  TestRandom random(15);
+  for (const Target& target : targets) {
+    const std::uint64_t before = emulation::executed();
+    for (const std::size_t choice : {0u, 3u, 6u}) {  // few rows; 8-bit output; a factor and 16-bit output
+      const Sample s = sample(GetParam(), random, choice, {20, 40, 140});
+      SCOPED_TRACE(testing::Message() << to_string(target.isa) << " choice " << choice << " m=" << s.m << " "
+                                      << to_string(s.d));
+      const auto y = s.run(target, 1), again = s.run(target, 3);
+      ASSERT_TRUE(y && again) << (y ? again : y).error().to_string();
+      s.check(*y);
+      if (HasFatalFailure()) return;
+      for (std::size_t o = 0; o < y->size(); ++o) ASSERT_EQ((*again)[o].bytes, (*y)[o].bytes);
+    }
+    const std::string_view kind = GetParam().name;
+    const bool own_kernel = (kind == "u8_i8" && contains(target.isa, Isa::avx_vnni)) ||
+                            (kind == "f16" && contains(target.isa, Isa::avx512_fp16));
+    if (own_kernel) {
+      EXPECT_GT(emulation::executed(), before) << to_string(target.isa);
     }
   }
 }

@@ -10,7 +10,7 @@
 namespace intaglio::emulation {
 
 // Installs the handler for the whole process; more calls change nothing. From then on runs() says `emulated` for the
-// levels of emulates(). Does nothing on a CPU that has all of them or too little for any.
+// levels of emulates(). Does nothing on a CPU that has all of them or too little for any, nor where under_qemu().
 // An instruction that is not covered ends the program as without the emulator, after its bytes are printed. So does, by
 // abort(), one that a real CPU would refuse: a bad tile configuration, tiles that are not configured or do not fit.
 void install();

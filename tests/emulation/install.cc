@@ -66,6 +66,7 @@ void on_illegal_instruction(int signal, siginfo_t* info, void* context) {
 void install() {
   static std::once_flag once;
   std::call_once(once, [] {
+    if (under_qemu()) return;
     lacks_amx = emulates("amx");
     lacks_vnni = emulates("avx_vnni");
     lacks_fp16 = emulates("avx512_fp16");

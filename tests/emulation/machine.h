@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <string_view>
 
 namespace intaglio::emulation {
@@ -17,6 +18,14 @@ enum class Runs { none, native, emulated };
 
 inline std::string_view to_string(Runs runs) {
   return runs == Runs::native ? "native" : runs == Runs::emulated ? "emulated" : "none";
+}
+
+// The stage `./dev emulate` runs test programs on qemu's model of an older CPU and says so by TESTS_UNDER_QEMU=1. There
+// an instruction that the CPU lacks must end the program, so install() does nothing; tests take a sample, for qemu is
+// slow, and guard pages may be read (gemm_test_util.h says why).
+inline bool under_qemu() {
+  const char* value = std::getenv("TESTS_UNDER_QEMU");
+  return value != nullptr && std::string_view(value) == "1";
 }
 
 namespace detail {

@@ -11,6 +11,7 @@ from harness import ToolCase, main
 
 COMMANDS = ("run", "compile", "bench", "inspect", "explain", "doctor")
 SCREEN_LINES = 60
+ISA_LEVELS = ("scalar", "sse42", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx")
 
 
 class WithModel(ToolCase):
@@ -74,9 +75,25 @@ class Cli(WithModel):
             self.same_bits(one, self.run_model(self.model, {"x": big}, "--threads", threads))
 
     def test_every_isa_level_is_right(self) -> None:
-        for level in ("scalar", "sse42", "avx2", "avx512"):
+        for level in ISA_LEVELS:
             answer = self.run_model(self.model, {"x": self.x}, env={"INTAGLIO_MAX_ISA": level})
             np.testing.assert_allclose(answer["y"], small_models.mlp_answer(self.x), rtol=1e-4, atol=1e-3)
+
+    def test_every_isa_level_agrees(self) -> None:
+        """int8, GELU, layer norm, f32 and softmax: one level against another differs by rounding only."""
+        model = small_models.save(small_models.mixed(), self.folder / "mixed.onnx")
+        scalar = self.run_model(model, {"x": self.x}, env={"INTAGLIO_MAX_ISA": "scalar"})["y"]
+        np.testing.assert_allclose(scalar.sum(axis=1), 1, rtol=1e-5)
+        for level in ISA_LEVELS:
+            answer = self.run_model(model, {"x": self.x}, env={"INTAGLIO_MAX_ISA": level})["y"]
+            # Logits are sums of 80 products of order 1, off by 2 * 80 eps * 80 at most; that is the relative error
+            # of exp.
+            np.testing.assert_allclose(answer, scalar, rtol=2 * 80 * 6e-8 * 80, atol=1e-7)
+
+    def test_a_capped_level_is_not_exceeded(self) -> None:
+        for level in ("scalar", "sse42", "avx2"):
+            done = self.succeed("doctor", "--json", env={"INTAGLIO_MAX_ISA": level})
+            self.assertIn(json.loads(done.stdout)["isa"][-1], ISA_LEVELS[: ISA_LEVELS.index(level) + 1])
 
     def test_inspect(self) -> None:
         report = self.report("intaglio.inspect/1", "inspect", self.model)

@@ -50,6 +50,35 @@ def mlp() -> onnx.ModelProto:
     return _graph(nodes, [numpy_helper.from_array(value, name) for name, value in weights().items()])
 
 
+def mixed() -> onnx.ModelProto:
+    """x -> int8 product of quantised x -> GELU -> layer norm -> f32 product -> softmax.
+
+    The quantised operand is the input itself, so that its codes are the same on every machine.
+    """
+    random = np.random.default_rng(8)
+    constants = {
+        "w8": random.integers(-127, 128, (WIDTH, HIDDEN)).astype(np.int8),
+        "w8_scale": np.float32(0.01).reshape(()),
+        "gamma": random.standard_normal(HIDDEN).astype(np.float32),
+        "beta": random.standard_normal(HIDDEN).astype(np.float32),
+        "w2": weights()["w2"],
+        "b2": weights()["b2"],
+    }
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "q_scale", "q_zero"]),
+        helper.make_node("MatMulInteger", ["q", "w8", "q_zero"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["q_scale", "w8_scale"], ["scale"]),
+        helper.make_node("Mul", ["wide", "scale"], ["h"]),
+        helper.make_node("Gelu", ["h"], ["g"]),
+        helper.make_node("LayerNormalization", ["g", "gamma", "beta"], ["n"]),
+        helper.make_node("MatMul", ["n", "w2"], ["m"]),
+        helper.make_node("Add", ["m", "b2"], ["a"]),
+        helper.make_node("Softmax", ["a"], ["y"]),
+    ]
+    return _graph(nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()])
+
+
 def unknown_ops() -> onnx.ModelProto:
     """Two ops that nobody knows, on three nodes."""
     nodes = [

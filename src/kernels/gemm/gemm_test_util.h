@@ -24,6 +24,8 @@ enum class Edge { front, back };  // which end of the buffer touches a guard pag
 
 // `count` elements of T with an inaccessible page right before (front) or right after (back) them; the other end is
 // guarded too, up to a page away. Every byte outside the elements on the accessible pages is 0xA5.
+// Under qemu the guard pages may be read, not written: qemu 7.2 loads all of a vector for VMASKMOVPS and VPMASKMOVD,
+// the lanes that are masked off too, which a CPU does not.
 template <class T>
 class Guarded {
  public:
@@ -32,7 +34,8 @@ class Guarded {
     inner_ = (count * sizeof(T) + page - 1) / page * page;
     if (inner_ == 0) inner_ = page;
     mapped_ = inner_ + 2 * page;
-    base_ = static_cast<unsigned char*>(mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    const int guard = emulation::under_qemu() ? PROT_READ : PROT_NONE;
+    base_ = static_cast<unsigned char*>(mmap(nullptr, mapped_, guard, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     mprotect(base_ + page, inner_, PROT_READ | PROT_WRITE);
     std::memset(base_ + page, 0xA5, inner_);
     data_ = reinterpret_cast<T*>(edge == Edge::front ? base_ + page : base_ + page + inner_ - count * sizeof(T));
