@@ -168,7 +168,7 @@ struct RowEpilogue {
       }
       const float value = V::largest(most);
       float& so_far = e.row_max[row + static_cast<std::size_t>(r)];
-      if (value > so_far) so_far = value;
+      so_far = value > so_far ? value : so_far;  // no branch: it would be guessed wrong
     }
   }
 

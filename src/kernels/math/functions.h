@@ -9,6 +9,7 @@
 //   fma(a, b, c)       a*b + c, in one rounding if kFused
 //   scale2(x, n)       x * 2^n for integral n in -160..160, denormal results rounded once
 //   keep_first(x, n)   lanes from n on set to 0
+//   kLookup16          whether lookup16(table, index) exists: table[index % 16] of 16 floats in one instruction
 //   sum, largest       over all lanes, in a fixed order; largest ignores some NaN
 //
 // Accuracy, over all floats (kernels/elementwise/functions_test.cc, against long double): exp, log, tanh, sigmoid, erf
@@ -143,11 +144,48 @@ inline typename V::F erf_v(typename V::F x) {
   return copysign_v<V>(V::select_lt(V::set1(0.927734375f), t, far, near), x);
 }
 
+// Q(t) = erfc(t / sqrt 2) / 2, the normal distribution's tail, for 0 <= t < 15.5 h: around i h for i = 0..15 a
+// polynomial of degree 4 in t - i h, coefficient c of all i in row c. The last is 0, which is within 1e-7. Fitted by
+// reweighted least squares in double; 1.4 eps |x| is the worst error of a GELU made of it.
+constexpr float kTailStep = 0.359375f;
+alignas(64) constexpr float kTail[5][16] = {
+    {5.000000000e-01f, 3.596572876e-01f, 2.361474931e-01f, 1.404889971e-01f, 7.528798282e-02f, 3.617773205e-02f,
+     1.553207263e-02f, 5.941075739e-03f, 2.020137617e-03f, 6.095467834e-04f, 1.629766484e-04f, 3.856874901e-05f,
+     8.071025150e-06f, 1.492340289e-06f, 2.436537443e-07f, 0.000000000e+00f},
+    {-3.989412785e-01f, -3.739924133e-01f, -3.081280887e-01f, -2.231060117e-01f, -1.419716626e-01f, -7.939639688e-02f,
+     -3.902173042e-02f, -1.685451716e-02f, -6.397745106e-03f, -2.134198556e-03f, -6.256563938e-04f, -1.611852640e-04f,
+     -3.649202336e-05f, -7.260187431e-06f, -1.269312406e-06f, 0.000000000e+00f},
+    {-4.443933722e-05f, 6.720001251e-02f, 1.107311770e-01f, 1.202659011e-01f, 1.020410433e-01f, 7.133269310e-02f,
+     4.207089916e-02f, 2.120051906e-02f, 9.197285399e-03f, 3.451704513e-03f, 1.124369679e-03f, 3.186489048e-04f,
+     7.870450645e-05f, 1.696459003e-05f, 3.194384135e-06f, 0.000000000e+00f},
+    {6.718508154e-02f, 5.400126427e-02f, 2.480791695e-02f, -5.841349717e-03f, -2.498893999e-02f, -2.933348902e-02f,
+     -2.369090915e-02f, -1.499644388e-02f, -7.794289384e-03f, -3.401422640e-03f, -1.262229402e-03f, -4.014706938e-04f,
+     -1.100329755e-04f, -2.608463546e-05f, -5.363482614e-06f, 0.000000000e+00f},
+    {-4.439821932e-03f, -1.593327895e-02f, -2.274702117e-02f, -1.832833327e-02f, -7.960667834e-03f, 1.283402555e-03f,
+     5.717541091e-03f, 5.852716044e-03f, 4.036637954e-03f, 2.156923991e-03f, 9.384081350e-04f, 3.405429889e-04f,
+     1.045138561e-04f, 2.736546958e-05f, 6.149638921e-06f, 0.000000000e+00f},
+};
+
+// x (1 + erf(x / sqrt 2)) / 2. Where 16 floats can be looked up at once: x Q(-x), 17 instructions instead of 36 (Zen 4,
+// AVX-512: 3.2 instead of 11.4 ns per vector).
 template <class V>
 inline typename V::F gelu_erf_v(typename V::F x) {
   using F = typename V::F;
-  const F e = erf_v<V>(V::mul(x, V::set1(0.70710678118654752f)));
-  return V::mul(V::mul(V::set1(0.5f), x), V::add(V::set1(1.0f), e));
+  if constexpr (V::kLookup16) {
+    const F t = V::min(V::set1(5.55f), abs_v<V>(x));                           // 0 from 14.5 h = 5.2 on; NaN passes
+    const F shifted = V::fma(t, V::set1(1.0f / kTailStep), V::set1(0x1p23f));  // the piece in the last bits
+    const F d = V::fma(V::sub(shifted, V::set1(0x1p23f)), V::set1(-kTailStep), t);
+    const auto piece = V::as_int(shifted);
+    F q = V::lookup16(kTail[4], piece);
+    q = V::fma(q, d, V::lookup16(kTail[3], piece));
+    q = V::fma(q, d, V::lookup16(kTail[2], piece));
+    q = V::fma(q, d, V::lookup16(kTail[1], piece));
+    q = V::fma(q, d, V::lookup16(kTail[0], piece));
+    return V::mul(x, V::select_lt(V::set1(0.0f), x, V::sub(V::set1(1.0f), q), q));
+  } else {
+    const F e = erf_v<V>(V::mul(x, V::set1(0.70710678118654752f)));
+    return V::mul(V::mul(V::set1(0.5f), x), V::add(V::set1(1.0f), e));
+  }
 }
 
 // 0.5 (1 + tanh u) = sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)

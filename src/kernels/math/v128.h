@@ -14,6 +14,7 @@ struct V128 {
   using M = __m128;  // all bits of a lane
   static constexpr std::size_t kLanes = 4;
   static constexpr bool kFused = false;
+  static constexpr bool kLookup16 = false;
 
   template <class T>
   static void copy(T* to, const T* from, std::size_t n) {

@@ -14,6 +14,7 @@ struct V256 {
   using M = __m256;  // all bits of a lane
   static constexpr std::size_t kLanes = 8;
   static constexpr bool kFused = true;
+  static constexpr bool kLookup16 = false;
 
   static I first(std::size_t n) {  // lane < n
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(n)),

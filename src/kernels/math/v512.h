@@ -17,6 +17,7 @@ struct V512 {
   using M = __mmask16;
   static constexpr std::size_t kLanes = 16;
   static constexpr bool kFused = true;
+  static constexpr bool kLookup16 = true;
 
   static M first(std::size_t n) { return static_cast<M>((1u << n) - 1u); }
   static F load(const float* p) { return _mm512_loadu_ps(p); }
@@ -62,6 +63,7 @@ struct V512 {
   static M ne(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ); }
   static M unordered(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
   static F select(M m, F yes, F no) { return _mm512_mask_blend_ps(m, no, yes); }
+  static F lookup16(const float (&table)[16], I index) { return _mm512_permutexvar_ps(index, load(table)); }
   static F select_lt(F a, F b, F yes, F no) { return select(lt(a, b), yes, no); }
   static F keep_first(F x, std::size_t n) { return _mm512_maskz_mov_ps(first(n), x); }
   // One byte a lane, 0 or 1; and the inverse (any non-zero byte counts as true).
