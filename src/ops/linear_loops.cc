@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/dtype.h"
 #include "kernels/gemm/stream.h"
@@ -119,6 +120,16 @@ const gemm::KernelRow* choose_gemm(gemm::Types types, IsaSet isa, std::size_t m)
     }
   }
   return best;
+}
+
+gemm::Types float_types(DType a, DType b, IsaSet isa) {
+  using gemm::Types;
+  if (b != DType::bf16 && b != DType::f16) return Types::f32;
+  const bool pairs = b == DType::bf16;
+  const Types own = pairs ? Types::bf16 : Types::f16, widened = pairs ? Types::f32bf16 : Types::f32f16;
+  if (a != b) return widened;
+  const gemm::KernelRow* row = choose_gemm(own, isa, kManyRows);
+  return row != nullptr && std::string_view(row->isa) != "scalar" ? own : widened;
 }
 
 GemmBlocking block_gemm(gemm::Types types, const GemmShape& shape, int threads, const Target& target) {

@@ -21,6 +21,11 @@ const kernels::gemm::KernelRow* choose_gemm(kernels::gemm::Types types, IsaSet i
 inline constexpr std::size_t kManyRows = std::size_t{1} << 20;  // for "the row of large problems"
 inline constexpr std::size_t kLeastAmxRows = 5;
 
+// The types by which A and B of floating types are multiplied; B's own layout in memory is that of `b`. Two 16-bit
+// floats of one type go to the core's own instructions, unless the only row of these types is the reference: then, as
+// for every A of another type than B, the caller widens A to f32. Pure.
+kernels::gemm::Types float_types(DType a, DType b, IsaSet isa);
+
 enum class Split : std::uint8_t { columns, rows };
 
 // How one concrete problem is cut. K is never split among threads, and neither the kernel nor the K ranges depend on

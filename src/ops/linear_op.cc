@@ -335,13 +335,7 @@ gemm::Types types_of(const LinearDescriptor& d, IsaSet isa) {
     if (d.weight_bits == 4) return d.dynamic != Dynamic::none ? Types::s8w4 : Types::f32w4;
     return d.dynamic != Dynamic::none ? Types::u8s8i32 : Types::f32w8;
   }
-  if (d.weight == DType::f32) return Types::f32;
-  const bool pairs = d.weight == DType::bf16;
-  const Types own = pairs ? Types::bf16 : Types::f16, widened = pairs ? Types::f32bf16 : Types::f32f16;
-  if (d.input == DType::f32) return widened;
-  // The core's own instructions, unless the only row of these types is the reference.
-  const gemm::KernelRow* row = choose_gemm(own, isa, kManyRows);
-  return row != nullptr && std::string_view(row->isa) != "scalar" ? own : widened;
+  return float_types(d.input, d.weight, isa);
 }
 
 Result<std::unique_ptr<PreparedOp>> prepare_linear(const LinearDescriptor& descriptor, std::vector<Blob> blobs,

@@ -15,11 +15,17 @@ namespace {
 bool is_byte(DType t) {
   return t == DType::u8 || t == DType::i8;
 }
-bool is_packed(const MatmulDescriptor& d) {
-  return d.a == DType::f32 || is_byte(d.a);
+}  // namespace
+
+bool has_gemm(const MatmulDescriptor& d) {
+  return d.a == DType::f32 || d.a == DType::f16 || d.a == DType::bf16 || is_byte(d.a);
 }
 
-}  // namespace
+kernels::gemm::Types gemm_types(const MatmulDescriptor& d, IsaSet isa) {
+  using kernels::gemm::Types;
+  if (is_byte(d.a)) return d.a == DType::i8 ? Types::s8s8i32 : Types::u8s8i32;
+  return float_types(d.a, d.b, isa);
+}
 
 void MatmulDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("a", a);
@@ -176,11 +182,11 @@ class MatmulCandidate final : public Candidate {
     const auto* d = dynamic_cast<const MatmulDescriptor*>(&descriptor);
     if (d == nullptr) return "not a matmul";
     if (const Status status = d->validate(); !status) return status.error().message;
-    if (is_packed(*d) != packed_) {
+    if (has_gemm(*d) != packed_) {
       return fmt::format("{}: {}", name_of(d->a),
-                         packed_ ? "only f32 and 8-bit integers" : "f32 and 8-bit integers are for the packed GEMM");
+                         packed_ ? "no GEMM kernels of this type" : "the packed GEMM multiplies this type");
     }
-    if (packed_ && choose_gemm(kernels::gemm::Types::f32, target.isa, kManyRows) == nullptr)
+    if (packed_ && choose_gemm(gemm_types(*d, target.isa), target.isa, kManyRows) == nullptr)
       return "no GEMM kernel for this machine";
     return std::nullopt;
   }

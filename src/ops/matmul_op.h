@@ -1,10 +1,11 @@
-// Internal to matmul*: concrete shapes, and the two prepared ops.
+// Internal to matmul*: concrete shapes, and the prepared ops.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <vector>
 
+#include "kernels/gemm/table.h"
 #include "ops/matmul.h"
 
 namespace intaglio::ops {
@@ -41,7 +42,11 @@ struct MatmulShape {
 // of another size; sizes that overflow.
 Result<MatmulShape> resolve_matmul(const MatmulDescriptor& descriptor, const BindRequest& request);
 
-// f32 and 8-bit integers.
+// Whether the GEMM kernels multiply these types, and as which.
+bool has_gemm(const MatmulDescriptor& descriptor);
+kernels::gemm::Types gemm_types(const MatmulDescriptor& descriptor, IsaSet isa);
+
+// f32, f16, bf16 and 8-bit integers.
 std::unique_ptr<PreparedOp> prepare_matmul_packed(const MatmulDescriptor& descriptor, const Target& target);
 // All other types.
 std::unique_ptr<PreparedOp> prepare_matmul_plain(const MatmulDescriptor& descriptor);

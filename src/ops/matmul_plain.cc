@@ -1,9 +1,6 @@
-// matmul by plain loops: types that are rare in models and have no GEMM kernel.
+// matmul by plain loops: 32- and 64-bit integers and f64, which are rare in models and have no GEMM kernel.
 #include <fmt/format.h>
 
-#include <type_traits>
-
-#include "base/half.h"
 #include "ops/matmul_op.h"
 
 namespace intaglio::ops {
@@ -14,7 +11,7 @@ struct PlainBinding final : Binding {
   MatmulShape shape;
 };
 
-// The type of products and sums: integers without sign, so that overflow wraps; 16-bit floats in f32.
+// The type of products and sums: integers without sign, so that overflow wraps.
 template <class T>
 struct Sum {
   using type = T;
@@ -27,31 +24,6 @@ template <>
 struct Sum<std::int64_t> {
   using type = std::uint64_t;
 };
-template <>
-struct Sum<Float16> {
-  using type = float;
-};
-template <>
-struct Sum<BFloat16> {
-  using type = float;
-};
-
-template <class T>
-typename Sum<T>::type widen(T x) {
-  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
-    return to_float(x);
-  else
-    return static_cast<typename Sum<T>::type>(x);
-}
-template <class T>
-T narrow(typename Sum<T>::type x) {
-  if constexpr (std::is_same_v<T, Float16>)
-    return to_float16(x);
-  else if constexpr (std::is_same_v<T, BFloat16>)
-    return to_bfloat16(x);
-  else
-    return static_cast<T>(x);
-}
 
 template <class T>
 void multiply(const MatmulShape& s, const RunArgs& args, const Worker& worker) {
@@ -64,11 +36,12 @@ void multiply(const MatmulShape& s, const RunArgs& args, const Worker& worker) {
     const T* a_row = a + at.a * s.m * s.k + r % s.m * s.a.row;
     const T* b_matrix = b + at.b * s.k * s.n;
     for (std::size_t j = 0; j < s.n; ++j) {
-      typename Sum<T>::type sum{};
+      using S = typename Sum<T>::type;
+      S sum{};
       for (std::size_t k = 0; k < s.k; ++k) {
-        sum += widen(a_row[k * s.a.column]) * widen(b_matrix[k * s.b.row + j * s.b.column]);
+        sum += static_cast<S>(a_row[k * s.a.column]) * static_cast<S>(b_matrix[k * s.b.row + j * s.b.column]);
       }
-      y[r * s.n + j] = narrow<T>(sum);
+      y[r * s.n + j] = static_cast<T>(sum);
     }
   }
 }
@@ -91,12 +64,6 @@ class PlainMatmul final : public PreparedOp {
     switch (d_.a) {
       case DType::f64:
         multiply<double>(s, args, worker);
-        break;
-      case DType::f16:
-        multiply<Float16>(s, args, worker);
-        break;
-      case DType::bf16:
-        multiply<BFloat16>(s, args, worker);
         break;
       case DType::i32:
         multiply<std::int32_t>(s, args, worker);

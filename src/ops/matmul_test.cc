@@ -63,6 +63,20 @@ const ShapeCase kShapes[] = {
     {{3, 0}, {0, 5}, {3, 5}, {}, 3, 5, 0},
     {{0, 3, 4}, {4, 5}, {0, 3, 5}, {0}, 3, 5, 4},
     {{3, 1500}, {1500, 20}, {3, 20}, {}, 3, 20, 1500},
+    {{19, 1500}, {1500, 20}, {19, 20}, {}, 19, 20, 1500},
+    {{2, 1, 90, 19}, {5, 20, 90}, {2, 5, 19, 20}, {2, 5}, 19, 20, 90, true, true},
+    {{2, 90, 19}, {90, 20}, {2, 19, 20}, {2}, 19, 20, 90, true, false},
+    {{40, 33}, {33, 1}, {40, 1}, {}, 40, 1, 33},
+    {{2, 1, 33, 140}, {3, 1, 33}, {2, 3, 140, 1}, {2, 3}, 140, 1, 33, true, true},
+    {{1, 33}, {65, 33}, {1, 65}, {}, 1, 65, 33, false, true},
+    {{3, 4, 1}, {3, 1, 5}, {3, 4, 5}, {3}, 4, 5, 1},
+    {{1, 4}, {5, 1}, {4, 5}, {}, 4, 5, 1, true, true},
+    {{17, 0}, {0, 5}, {17, 5}, {}, 17, 5, 0},
+    {{0, 17}, {5, 0}, {17, 5}, {}, 17, 5, 0, true, true},
+    {{0, 4}, {0, 1}, {4, 1}, {}, 4, 1, 0, true, false},
+    {{17, 4}, {4, 0}, {17, 0}, {}, 17, 0, 4},
+    {{4, 0}, {4, 5}, {0, 5}, {}, 0, 5, 4, true, false},
+    {{2, 3, 4}, {0, 1, 4, 5}, {0, 2, 3, 5}, {0, 2}, 3, 5, 4},
 };
 
 std::size_t count(const Shape& shape) {
@@ -79,7 +93,16 @@ void for_all_shapes(DType type, const std::vector<Target>& targets, Check check)
       d.transpose_a = c.ta;
       d.transpose_b = c.tb;
       std::vector<T> a, b;
-      if constexpr (std::is_floating_point_v<T>) {
+      if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+        for (std::vector<T>* each : {&a, &b}) {
+          for (const float x : random.floats(count(each == &a ? c.a : c.b))) {
+            if constexpr (std::is_same_v<T, Float16>)
+              each->push_back(to_float16(x));
+            else
+              each->push_back(to_bfloat16(x));
+          }
+        }
+      } else if constexpr (std::is_floating_point_v<T>) {
         for (const float x : random.floats(count(c.a))) a.push_back(x);
         for (const float x : random.floats(count(c.b))) b.push_back(x);
       } else {
@@ -118,6 +141,33 @@ TEST(Matmul, F32EqualsDoubleReference) {
               << at;
         }
       });
+}
+
+// Products are exact in f32; k sums round to f32, in whatever order, and may lose denormals (each less than 2^-126);
+// the result rounds once more, to `unit` of its size or, as a denormal, to `least`.
+template <class T>
+void check_halves(double unit, double least) {
+  for_all_shapes<T>(kDTypeOf<T>, test_targets(), [=](const ShapeCase& c, const auto& a, const auto& b, const auto& y) {
+    for (std::size_t at = 0; at < y.size(); ++at) {
+      const std::size_t batch = at / (c.m * c.n), i = at / c.n % c.m, j = at % c.n;
+      double sum = 0, magnitude = 0;
+      for (std::size_t k = 0; k < c.k; ++k) {
+        const double product = static_cast<double>(to_float(a[element(c.a, c.ta, c.batch, batch, i, k)])) *
+                               to_float(b[element(c.b, c.tb, c.batch, batch, k, j)]);
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      const auto k = static_cast<double>(c.k);
+      const double sums = k * (std::numeric_limits<float>::epsilon() * magnitude + std::numeric_limits<float>::min());
+      ASSERT_NEAR(to_float(y[at]), sum, sums + unit * (std::abs(sum) + sums) + least) << at;
+    }
+  });
+}
+TEST(Matmul, Bf16EqualsDoubleReference) {
+  check_halves<BFloat16>(0x1p-8, 0x1p-134);
+}
+TEST(Matmul, F16EqualsDoubleReference) {
+  check_halves<Float16>(0x1p-11, 0x1p-25);
 }
 
 TEST(Matmul, WideTypesByPlainLoops) {

@@ -246,5 +246,38 @@ TEST(GemmPack, S8PlacesEveryElementAndSums) {
   }
 }
 
+// 16-bit floats as they are, from every order of the source, panels in two parts, padding in K and N included.
+template <class T, class Pack>
+void check_halves(Layout layout, DType type, Pack pack) {
+  const LayoutFacts facts = facts_of(layout);
+  for (const std::size_t n : {1, 16, 19, 145, 160}) {
+    for (const std::size_t k : {0, 1, 2, 33, 64, 67}) {
+      for (const auto& [k_stride, n_stride] :
+           {std::pair{n, std::size_t{1}}, {std::size_t{1}, k}, {2 * n, std::size_t{2}}}) {
+        std::vector<std::uint16_t> data(2 * k * n + 1);
+        for (std::uint16_t& x : data) x = static_cast<std::uint16_t>(random_size(1, 0xffff));
+        const std::size_t panel = panel_bytes(layout, k) / 2;
+        Guarded<T> packed(panel_count(n) * panel, Edge::back);
+        const PackSource source{data.data(), k, n, k_stride, n_stride};
+        const std::size_t middle = panel_count(n) / 2;
+        pack(source, type, middle, panel_count(n), packed.data());
+        pack(source, type, 0, middle, packed.data());
+        for (std::size_t i = 0; i < round_up(k, facts.padding); ++i) {
+          for (std::size_t j = 0; j < round_up(n, 16); ++j) {
+            const std::size_t at = j / 16 * panel + (i / facts.group * 16 + j % 16) * facts.group + i % facts.group;
+            const std::uint16_t expected = i < k && j < n ? data[i * k_stride + j * n_stride] : std::uint16_t{0};
+            ASSERT_EQ(packed[at].bits, expected) << "n " << n << " k " << k << " at " << i << ", " << j;
+          }
+        }
+        ASSERT_TRUE(packed.surroundings_intact());
+      }
+    }
+  }
+}
+TEST(GemmPack, HalvesArePlacedAsTheyAre) {
+  check_halves<Float16>(Layout::panels16_f16, DType::f16, pack_f16);
+  check_halves<BFloat16>(Layout::panels16x2_bf16, DType::bf16, pack_bf16);
+}
+
 }  // namespace
 }  // namespace intaglio::kernels::gemm
