@@ -84,7 +84,9 @@ def _duel(ours: Worker, theirs: Worker, rounds: int) -> tuple[float, float]:
     return statistics.median(times[ours]) / 1e3, statistics.median(times[theirs]) / 1e3
 
 
-def _framework_row(ours: Worker, theirs: Worker, contest: tuple[Any, ...], shape: tuple[int, ...], rounds: int) -> dict[str, Any]:
+def _framework_row(
+    ours: Worker, theirs: Worker, contest: tuple[Any, ...], shape: tuple[int, ...], rounds: int
+) -> dict[str, Any]:
     types, epilogue, engine, form, _ = contest
     m, n, k = shape
     mine = ours.request(cmd="load", types=types, epilogue=epilogue, m=m, n=n, k=k)
@@ -125,7 +127,8 @@ def _framework_table(rows: list[dict[str, Any]]) -> str:
 
 def _missed(rows: list[dict[str, Any]]) -> list[str]:
     return [
-        f"{row['types']} {row['isa']} {row['m']}x{row['n']}x{row['k']}: {row['percent_of_peak']} % of the peak, at least {LEAST_SHARE:.0f}"
+        f"{row['types']} {row['isa']} {row['m']}x{row['n']}x{row['k']}: {row['percent_of_peak']} % of the peak, "
+        f"at least {LEAST_SHARE:.0f}"
         for row in rows
         if row["engine"] == "intaglio" and row["types"] == "f32xf32" and row["isa"] == "avx512"
         and row["cache"] == "hot" and row["threads"] == 1
