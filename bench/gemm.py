@@ -3,7 +3,7 @@
 
 Runs build/release/bin/gemm_bench (bench/gemm/, everything in one process), then single linears of the frameworks in
 turns with ours, one worker process each (gemm_peers.py). The complete run is kept as results/gemm.json (schema
-intaglio.gemm/1). Options that are not listed here go to gemm_bench: see gemm_bench --help.
+intaglio.gemm/1). Further options go to gemm_bench.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _duel(ours: Worker, theirs: Worker, rounds: int) -> tuple[float, float]:
     return statistics.median(times[ours]) / 1e3, statistics.median(times[theirs]) / 1e3
 
 
-def _framework_row(ours: Worker, theirs: Worker, contest: tuple[Any, ...], shape: tuple[int, ...], rounds: int) -> dict[str, Any]:
+def _framework_row(
+    ours: Worker, theirs: Worker, contest: tuple[Any, ...], shape: tuple[int, ...], rounds: int
+) -> dict[str, Any]:
     types, epilogue, engine, form, _ = contest
     m, n, k = shape
     mine = ours.request(cmd="load", types=types, epilogue=epilogue, m=m, n=n, k=k)
@@ -125,7 +127,8 @@ def _framework_table(rows: list[dict[str, Any]]) -> str:
 
 def _missed(rows: list[dict[str, Any]]) -> list[str]:
     return [
-        f"{row['types']} {row['isa']} {row['m']}x{row['n']}x{row['k']}: {row['percent_of_peak']} % of the peak, at least {LEAST_SHARE:.0f}"
+        f"{row['types']} {row['isa']} {row['m']}x{row['n']}x{row['k']}: {row['percent_of_peak']} % of the peak, "
+        f"at least {LEAST_SHARE:.0f}"
         for row in rows
         if row["engine"] == "intaglio" and row["types"] == "f32xf32" and row["isa"] == "avx512"
         and row["cache"] == "hot" and row["threads"] == 1
@@ -134,11 +137,15 @@ def _missed(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], add_help=False, allow_abbrev=False)
+    parser.add_argument("--help", "-h", action="store_true", help="this text, and the options of gemm_bench")
     parser.add_argument("--quick", action="store_true", help="a minute instead of the complete run; nothing is kept")
     parser.add_argument("--no-frameworks", action="store_true", help="without PyTorch and ONNX Runtime")
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     arguments, further = parser.parse_known_args()
+    if arguments.help:
+        print(parser.format_help() + "\nFurther options go to gemm_bench:\n", flush=True)
+        return subprocess.run([str(PROGRAM), "--help"], check=False).returncode
     measured, code = _run_program([*further, *(["--quick"] if arguments.quick else [])])
     if measured is None:
         return code

@@ -218,7 +218,8 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     engine: Any = Torch() if arguments.engine == "torch" else OnnxRuntime()
-    answers.write(json.dumps({"ok": True, "event": "ready", "engine": arguments.engine, "version": engine.version}) + "\n")
+    ready = {"ok": True, "event": "ready", "engine": arguments.engine, "version": engine.version}
+    answers.write(json.dumps(ready) + "\n")
     answers.flush()
     Server(engine).serve(sys.stdin, answers)
     return 0

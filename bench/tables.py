@@ -146,7 +146,7 @@ def _gemm(content: dict[str, Any]) -> str:
     )
     peer = content["environment"]["peer"] or "no peer"
     parts = [
-        f"Rate over that of {peer}: one thread, hot weights, all of bench/shapes; `behind`: shapes where it is below 0.98.",
+        f"Rate over that of {peer}: one thread, hot weights, all of bench/shapes. Behind: the shapes below 0.98.",
         _gemm_ratios(content),
         "Percent of the register-only peak on the held shapes, per level of instructions:",
         _gemm_held(content),

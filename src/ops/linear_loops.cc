@@ -101,14 +101,15 @@ void run_strip(const GemmProblem& p, const Strip& strip, std::size_t k0, std::si
 
 }  // namespace
 
-const gemm::KernelRow* choose_gemm(gemm::Types types, IsaSet isa, std::size_t m) {
+namespace {
+
+const gemm::KernelRow* choose_among(gemm::Types types, IsaSet isa, std::size_t m) {
   const gemm::KernelRow* best = nullptr;
   Isa best_isa = Isa::scalar;
   for (std::size_t i = 0; i < gemm::kKernelCount; ++i) {
     const gemm::KernelRow& row = gemm::kKernels[i];
     const std::optional<Isa> needs = parse_isa(row.isa);
     if (row.types != types || !needs || !contains(isa, *needs)) continue;
-    if (*needs == Isa::amx && m < kLeastAmxRows) continue;
     const bool same_level = best != nullptr && *needs == best_isa;
     if (best != nullptr && !same_level && *needs < best_isa) continue;
     // Among rows of one level: one that holds all m rows beats one that does not, then the smaller (larger) block.
@@ -120,6 +121,16 @@ const gemm::KernelRow* choose_gemm(gemm::Types types, IsaSet isa, std::size_t m)
     }
   }
   return best;
+}
+
+}  // namespace
+
+const gemm::KernelRow* choose_gemm(gemm::Types types, IsaSet isa, std::size_t m) {
+  if (m < kLeastAmxRows && contains(isa, Isa::amx)) {
+    const gemm::KernelRow* next = choose_among(types, IsaSet{isa.bits & ~isa_bit(Isa::amx)}, m);
+    if (next != nullptr && std::string_view(next->isa) != "scalar") return next;  // bf16 needs more than amx implies
+  }
+  return choose_among(types, isa, m);
 }
 
 gemm::Types float_types(DType a, DType b, IsaSet isa) {
