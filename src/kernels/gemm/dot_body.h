@@ -54,6 +54,7 @@ struct DotBlock {
     const char* b = static_cast<const char*>(g.b);
     typename D::template Sums<MR, NP> sums;
     sums.zero();
+    prefetch_output(g, MR);
     PrefetchWalk<NP, 1, kLineBytes> walk(g);
     walk.run(g.k / D::kGroup, [&]() __attribute__((always_inline)) {
       sums.step(a, g.a_pitch, b, g.b_panel);

@@ -46,6 +46,7 @@ struct F32Block {
   static void run(const Args& g) {
     F acc[MR][kVectors];
     start(g, acc);
+    prefetch_output(g, MR);
     accumulate(g, acc);
     if (g.epilogue == nullptr) return store(acc, static_cast<float*>(g.partial), g.partial_pitch, g.n);
     if (is_plain_f32(*g.epilogue)) return store(acc, static_cast<float*>(g.out), g.out_pitch, g.n);

@@ -1,4 +1,5 @@
-// Packing of B into the layouts of layout.h: once per weight, or at each run if B is no constant. Plain code for x86-64-v2: no kernel row.
+// Packing of B into the layouts of layout.h: once per weight, or at each run if B is no constant. Plain code for
+// x86-64-v2: no kernel row.
 #pragma once
 
 #include "kernels/gemm/layout.h"
