@@ -69,8 +69,9 @@ class PreparedOp {
   // blobs, never on their contents or addresses: ops in which these are equal run each other's bindings, so that equal
   // layers bind once.
   virtual Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const = 0;
-  // Precondition: `binding` came from the bind of this op or of an equal one (see there), args match it. Never throws, allocates, locks or logs. All
-  // threads of the region call it; work is split statically by worker.index; threads without work return at once.
+  // Precondition: `binding` came from the bind of this op or of an equal one (see there), args match it. Never throws,
+  // allocates, locks or logs. All threads of the region call it; work is split statically by worker.index; threads
+  // without work return at once.
   virtual RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept = 0;
   // May the executor let output 0 share the memory of input `index` (equal byte sizes are the executor's check)?
   virtual bool may_run_in_place(std::size_t /*index*/) const { return false; }

@@ -51,8 +51,8 @@ struct BoundPlan {
   std::vector<std::size_t> output_bytes;
   std::vector<BoundStep> steps;
   std::size_t distinct_bindings = 0;  // how many problems the steps are: bind() of an op was called so often
-  std::vector<ValueId> arguments;   // operands of all steps, inputs then outputs
-  std::vector<Location> locations;  // of every value
+  std::vector<ValueId> arguments;     // operands of all steps, inputs then outputs
+  std::vector<Location> locations;    // of every value
   std::vector<OutputCopy> copies;
   std::size_t arena_bytes = 0;
   std::size_t arena_lower_bound = 0;  // the most bytes alive at once

@@ -129,7 +129,8 @@ void assign_bind_groups(Plan& plan) {
   std::map<std::string, std::uint32_t> groups;
   for (Step& step : plan.steps) {
     std::string key = step.candidate + " " + ops::to_string(*step.descriptor);
-    // A blob may be absent where its contents would do nothing (zero points that are all zero), and bindings differ then.
+    // A blob may be absent where its contents would do nothing (zero points that are all zero), and bindings differ
+    // then.
     for (std::uint32_t blob : step.blobs) {
       key += " " + plan.blobs[blob].layout + ":" + std::to_string(plan.blobs[blob].bytes);
     }

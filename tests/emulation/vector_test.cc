@@ -124,18 +124,19 @@ TEST_F(EmulatedVnni, MemoryOperandsAndHighRegisters) {
 [[gnu::target("avx512f")]] void check_registers(bool widening, std::mt19937& random) {
   Block before[32], after[32];
   for (Block& block : before) block = random_block(random);
-#define EACH_REGISTER(X)                                                                                           \
-  X(0)                                                                                                             \
-  X(1)                                                                                                             \
-  X(2)                                                                                                             \
-  X(3)                                                                                                             \
-  X(4)                                                                                                             \
-  X(5)                                                                                                             \
-  X(6)                                                                                                             \
-  X(7)                                                                                                             \
-  X(8)                                                                                                             \
-  X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) \
-      X(28) X(29) X(30) X(31)
+#define EACH_REGISTER(X)                                                                                            \
+  X(0)                                                                                                              \
+  X(1)                                                                                                              \
+  X(2)                                                                                                              \
+  X(3)                                                                                                              \
+  X(4)                                                                                                              \
+  X(5)                                                                                                              \
+  X(6)                                                                                                              \
+  X(7)                                                                                                              \
+  X(8)                                                                                                              \
+  X(9)                                                                                                              \
+  X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) \
+      X(29) X(30) X(31)
 #define LOAD(n)  "vmovdqa64 64*" #n "(%0), %%zmm" #n "\n\t"
 #define STORE(n) "vmovdqa64 %%zmm" #n ", 64*" #n "(%1)\n\t"
 #define REGISTERS                                                                                                      \
