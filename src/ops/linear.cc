@@ -27,14 +27,14 @@ std::string shape_text(const Constant& c) {
 template <class T>
 Result<std::vector<T>> values_of(const Constant& c, std::string_view what, DType dtype, std::int64_t count) {
   INTAGLIO_TRY(const std::int64_t elements, element_count(c.shape));
-  if (c.data == nullptr || c.dtype != dtype || (elements != count && elements != 1) ||
+  if ((c.data == nullptr && elements != 0) || c.dtype != dtype || (elements != count && elements != 1) ||
       c.bytes != static_cast<std::size_t>(elements) * sizeof(T)) {
     return fail(ErrorCode::internal, fmt::format("linear: {} is {}, expected {} with 1 or {} elements", what,
                                                  shape_text(c), name_of(dtype), count));
   }
   std::vector<T> out(static_cast<std::size_t>(count));
   if (elements == count) {
-    std::memcpy(out.data(), c.data, c.bytes);
+    if (count != 0) std::memcpy(out.data(), c.data, c.bytes);
   } else {
     T value;
     std::memcpy(&value, c.data, sizeof(T));

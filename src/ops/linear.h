@@ -25,6 +25,8 @@
 //   x         [..., K]  input dtype; the leading dims are flattened to M
 //   x_zero    if input_zero: one element, or M of them; the input's dtype. 8-bit inputs only.
 //   x_scale   if input_scale: f32, one element, or M of them. 8-bit inputs only.
+//   x_max     if input_max: f32, M elements, the row_max of whatever made x: the largest |x| of each row, which saves
+//             token_symmetric a pass over x. A value below the row's |x| gives unspecified results for that row.
 //   residual  if residual: residual_type, M * N elements in rows
 // Outputs: y [..., N] of type `output`; then, if row_max: f32 [..., 1], the largest |value| of each row before it is
 // converted to `output` (NaN passed over), for the next dynamic quantisation.
@@ -75,6 +77,7 @@ struct LinearDescriptor final : Descriptor {
   SymmetricRule rule;  // of dynamic *_symmetric: ours, or that of an imported graph
   bool input_zero = false, weight_zero = false;
   bool input_scale = false, weight_scale = false;
+  bool input_max = false;
   double alpha = 1.0;  // floats by floats only; instead of input_scale
   bool bias = false;
   Activation activation = Activation::none;

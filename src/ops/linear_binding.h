@@ -14,10 +14,11 @@ struct LinearOperands {
     std::size_t next = 1;
     if (d.input_zero) zero = next++;
     if (d.input_scale) scale = next++;
+    if (d.input_max) max = next++;
     if (d.residual) residual = next++;
     count = next;
   }
-  std::size_t zero = kNoOperand, scale = kNoOperand, residual = kNoOperand, count = 1;
+  std::size_t zero = kNoOperand, scale = kNoOperand, max = kNoOperand, residual = kNoOperand, count = 1;
 };
 
 // What a phase does. measure: extremes of x, for a scale of the whole tensor. prepare: x as the kernel reads it, and

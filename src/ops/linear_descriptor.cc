@@ -60,6 +60,7 @@ void LinearDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("input_zero", input_zero);
   visitor.field("weight_zero", weight_zero);
   visitor.field("input_scale", input_scale);
+  visitor.field("input_max", input_max);
   visitor.field("weight_scale", weight_scale);
   visitor.field("alpha", alpha);
   visitor.field("bias", bias);
@@ -168,6 +169,7 @@ Status LinearDescriptor::validate() const {
   INTAGLIO_CHECK(check_operands(*this));
   INTAGLIO_CHECK(rule.validate());
   if (!integer_input() && (input_zero || input_scale)) return bad("zero points and scales of x need an 8-bit input");
+  if (input_max && dynamic != Dynamic::token_symmetric) return bad("input_max needs dynamic token_symmetric");
   if (!codes() && (weight_zero || weight_scale)) return bad("zero points and scales of weights need integer weights");
   if (codes() && !integer_input() && !weight_scale) return bad("codes need weight_scale");
   if (!std::isfinite(static_cast<float>(alpha))) return bad(fmt::format("alpha {}: must be a finite f32", alpha));

@@ -155,6 +155,7 @@ Result<std::size_t> PreparedLinear::check_operands(const BindRequest& request, c
   INTAGLIO_TRY(const std::int64_t elements, element_count(y_shape));
   if (at.zero != kNoOperand) INTAGLIO_CHECK(check(request.inputs[at.zero], "x_zero", d_.input, m, true));
   if (at.scale != kNoOperand) INTAGLIO_CHECK(check(request.inputs[at.scale], "x_scale", DType::f32, m, true));
+  if (at.max != kNoOperand) INTAGLIO_CHECK(check(request.inputs[at.max], "x_max", DType::f32, m, false));
   if (at.residual != kNoOperand)
     INTAGLIO_CHECK(check(request.inputs[at.residual], "residual", d_.residual_type, elements, false));
   if (d_.row_max) INTAGLIO_CHECK(check(request.outputs[1], "row_max", DType::f32, m, false));

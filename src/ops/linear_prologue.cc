@@ -136,7 +136,9 @@ void LinearPrologue::quantise(const LinearBinding& binding, const RunArgs& args,
   row.source = source_row(args, i);
   row.out = at<std::uint8_t>(args, binding.activations) + i * k;
   row.count = k;
-  row.extremes = tensor != nullptr ? tensor->low_high : nullptr;
+  Extremes given;
+  if (d_.input_max) given.low_high[1] = static_cast<const float*>(args.inputs[LinearOperands(d_).max])[i];
+  row.extremes = tensor != nullptr ? tensor->low_high : d_.input_max ? given.low_high : nullptr;
   row.scale = d_.by_token() ? at<float>(args, binding.row_scale) + i : &scale;
   row.zero = &zero;
   if (types_ == gemm::Types::s8w4) {

@@ -113,7 +113,7 @@ struct Sample {
     std::copy(scales.begin(), scales.end(), w_scale.begin());
     constants[2] = TestTensor::of(table, scales);
   }
-  std::size_t group() const { return d.group != 0 ? static_cast<std::size_t>(d.group) : k; }
+  std::size_t group() const { return d.group != 0 ? static_cast<std::size_t>(d.group) : std::max<std::size_t>(k, 1); }
 
   void make_input(TestRandom& random) {
     const Shape shape{static_cast<std::int64_t>(m), static_cast<std::int64_t>(k)};
@@ -411,6 +411,57 @@ TEST(LinearTypes, ConstantsOfTheWrongLengthAreNamed) {
     t.bytes.resize(t.bytes.size() + t.bytes.size() / static_cast<std::size_t>(t.type.shape.back() - 1));
     const auto y = s.run(test_targets().front(), 1);
     EXPECT_FALSE(y) << which;
+  }
+}
+
+// The row maxima of one linear serve the next: the same bits as without them.
+TEST(LinearTypes, RowMaximaOfTheProducerSaveAPass) {
+  TestRandom random(15);
+  for (const Target& target : test_targets()) {
+    Sample first = sample(kKinds[14], random, 0), second = sample(kKinds[14], random, 1);
+    second.k = first.n;
+    second.d.k = static_cast<std::int64_t>(second.k);
+    second.m = first.m;
+    first.d.output = DType::f32;
+    first.d.row_max = true;
+    second.d.residual = false;
+    second.inputs.clear();
+    second.make_weight(random);
+    second.make_rest(random);
+    const auto y = first.run(target, 2);
+    ASSERT_TRUE(y) << y.error().to_string();
+    second.inputs = {(*y)[0]};
+    const auto plain = second.run(target, 1);
+    ASSERT_TRUE(plain) << plain.error().to_string();
+    second.d.input_max = true;
+    second.inputs.push_back((*y)[1]);
+    const auto given = second.run(target, 3);
+    ASSERT_TRUE(given) << given.error().to_string();
+    EXPECT_EQ((*given)[0].bytes, (*plain)[0].bytes);
+  }
+}
+
+// No rows, no columns, no K: empty outputs, or the epilogue of 0.
+TEST_P(LinearTypes, ZeroLengthDims) {
+  TestRandom random(16);
+  for (const Target& target : {test_targets().front(), test_targets().back()}) {
+    for (const int which : {0, 1, 2}) {
+      Sample s = sample(GetParam(), random, 3);
+      s.d.residual = s.d.row_max = false;
+      (which == 0 ? s.m : which == 1 ? s.n : s.k) = 0;
+      s.d.n = static_cast<std::int64_t>(s.n);
+      s.d.k = static_cast<std::int64_t>(s.k);
+      s.inputs.clear();
+      s.bias.clear();
+      s.make_weight(random);
+      s.x.clear();
+      s.make_input(random);
+      s.make_rest(random);
+      for (TestTensor& t : s.inputs) t.bytes.reserve(1);
+      const auto y = s.run(target, 2);
+      ASSERT_TRUE(y) << which << ": " << y.error().to_string();
+      if (which == 2) s.check(*y);
+    }
   }
 }
 
