@@ -1,4 +1,5 @@
 // The worker protocol of bench/README.md: one JSON object per line, one answer per request.
+#include <algorithm>
 #include <iostream>
 #include <new>
 
@@ -92,9 +93,10 @@ double mb(std::size_t bytes) {
 }
 
 Json tell_memory(Session& session, const Json&) {
+  const std::size_t resident = process_bytes("VmRSS");
   return {{"ok", true},
-          {"peak_rss_mb", mb(process_bytes("VmHWM"))},
-          {"rss_mb", mb(process_bytes("VmRSS"))},
+          {"peak_rss_mb", mb(std::max(process_bytes("VmHWM"), resident))},  // read at another moment than VmRSS
+          {"rss_mb", mb(resident)},
           {"arena_mb", mb(session.arena_bytes())},
           {"weights_mb", mb(session.model().facts().weight_bytes)}};
 }

@@ -58,8 +58,9 @@ function(intaglio_register_sweeps name program sources)
     add_dependencies(tests_sweep ${program})
     foreach(shard 0 1 2 3 4 5 6 7)
       set(test ${name}.sweep${shard})
-      add_test(NAME ${test} COMMAND ${program} --gtest_also_run_disabled_tests --gtest_filter=*DISABLED_FullSweep*
-                                               --gtest_output=xml:${INTAGLIO_TEST_RESULTS}/${test}.xml)
+      add_test(NAME ${test} CONFIGURATIONS sweep # ctest -C sweep
+               COMMAND ${program} --gtest_also_run_disabled_tests --gtest_filter=*DISABLED_FullSweep*
+                       --gtest_output=xml:${INTAGLIO_TEST_RESULTS}/${test}.xml)
       set_tests_properties(${test} PROPERTIES LABELS sweep TIMEOUT 7200 WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
                                               ENVIRONMENT "GTEST_TOTAL_SHARDS=8;GTEST_SHARD_INDEX=${shard}")
     endforeach()

@@ -17,6 +17,7 @@ die() {
 }
 
 mirror() {  # of the machine's Debian, not of its security updates
+  # shellcheck disable=SC2016 # apt's own variables
   apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
     awk '$1 == "Debian" && $2 == "main" && $3 !~ /-/ { print $4; exit }'
 }
@@ -40,8 +41,10 @@ fetch() {
   local archives=("$WORK/source/onednn_$VERSION"*.orig.tar.?z)
   [[ -f ${archives[0]} ]] ||
     die "the release $RELEASE has another version than $VERSION: $(cd "$WORK/source" && echo ./*.dsc)"
-  mkdir -p "$WORK/onednn"
-  tar -xf "${archives[0]}" -C "$WORK/onednn" --strip-components=1
+  rm -rf "$WORK/onednn.part"
+  mkdir -p "$WORK/onednn.part"
+  tar -xf "${archives[0]}" -C "$WORK/onednn.part" --strip-components=1 || die "tar could not unpack ${archives[0]}"
+  mv "$WORK/onednn.part" "$WORK/onednn" # last, so that a directory of that name is complete
 }
 
 # oneDNN compiles the sources of all primitives, also of those that are left out of its tables: most of the time of a
@@ -68,8 +71,10 @@ int main() {
   return matmul::primitive_desc(cpu, x, w, y).weights_desc().get_size() >= 64 * 32 ? 0 : 1;
 }
 CC
-  c++ -std=c++17 -I"$WORK/install/include" "$WORK/check.cc" -o "$WORK/check" "$WORK/install/lib/libdnnl.a" -lpthread -ldl \
-    >>"$WORK/build.log" 2>&1 && "$WORK/check" || die "the library does not work, see $WORK/build.log"
+  if ! c++ -std=c++17 -I"$WORK/install/include" "$WORK/check.cc" -o "$WORK/check" "$WORK/install/lib/libdnnl.a" \
+    -lpthread -ldl >>"$WORK/build.log" 2>&1 || ! "$WORK/check"; then
+    die "the library does not work, see $WORK/build.log"
+  fi
 }
 
 build() {

@@ -30,7 +30,6 @@ class Random {
   std::uint64_t state_;
 };
 
-constexpr double kWeightScale = 1.0 / 16;
 constexpr double kUniform = std::numbers::inv_sqrt3;  // standard deviation of signed_unit()
 constexpr double kByteDeviation = 256 * kUniform / 2;
 

@@ -28,7 +28,8 @@ double largest_share(std::size_t total, std::size_t grain, int threads) {
 // Bytes of packed B per k of one strip.
 double strip_bytes(gemm::Layout layout) {
   const gemm::LayoutFacts facts = gemm::facts_of(layout);
-  return static_cast<double>(facts.bytes) / static_cast<double>(facts.group) * (kStrip / gemm::kPanelWidth);
+  constexpr auto kPanels = static_cast<double>(kStrip) / static_cast<double>(gemm::kPanelWidth);
+  return static_cast<double>(facts.bytes) / static_cast<double>(facts.group) * kPanels;
 }
 
 // The part of a problem that one pass over a strip of B computes.
@@ -153,7 +154,7 @@ GemmBlocking block_gemm(gemm::Types types, const GemmShape& shape, int threads, 
   const std::size_t rows_in_l1 = std::min(row.block_m, kRowsInL1);
   const std::size_t by_l1 = target.l1_bytes * 3 / 4 / (rows_in_l1 * size);
   const auto by_l2 =
-      static_cast<std::size_t>(static_cast<double>(target.l2_bytes / 4) / strip_bytes(gemm::facts_of(types).layout));
+      static_cast<std::size_t>(static_cast<double>(target.l2_bytes) / 4 / strip_bytes(gemm::facts_of(types).layout));
   const std::size_t granule = std::max(gemm::round_up(shape.group, row.tile_k), row.tile_k);
   std::size_t limit = std::max<std::size_t>(std::min(by_l1, by_l2) / 64 * 64, 64);
   // One block of rows reads each line of B once: no range, no partial sums, one stream of memory per panel.

@@ -197,6 +197,27 @@ TEST(Bind, EqualStepsBindOncePerProblemAndContext) {
 
 // Zero points that are all zero once packed leave no blob: that linear has no prologue, its neighbour of the same
 // descriptor has one.
+// Names of blobs come from the file: none may make two lists of blobs look alike.
+TEST(Bind, NamesOfBlobsCannotForgeAGroup) {
+  Plan plan;
+  plan.blobs.resize(3);
+  plan.blobs[0].layout = "x:64 linear_column_zero_i32";
+  plan.blobs[0].bytes = 16;
+  plan.blobs[1].layout = "x";
+  plan.blobs[1].bytes = 64;
+  plan.blobs[2].layout = "linear_column_zero_i32";
+  plan.blobs[2].bytes = 16;
+  plan.steps.resize(2);
+  for (Step& step : plan.steps) {
+    step.candidate = "intaglio.linear";
+    step.descriptor = std::make_unique<ops::LinearDescriptor>();
+  }
+  plan.steps[0].blobs = {0};
+  plan.steps[1].blobs = {1, 2};
+  assign_bind_groups(plan);
+  EXPECT_NE(plan.steps[0].bind_group, plan.steps[1].bind_group);
+}
+
 TEST(Bind, LinearsWithOtherBlobsDoNotShare) {
   constexpr std::int64_t kRows = 3, kDepth = 8, kColumns = 4;
   PlanBuilder b;

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/alloc.h"
@@ -125,7 +126,9 @@ Result<std::shared_ptr<const Plan>> load_mapped(const std::shared_ptr<const Mapp
   if (options.huge_pages.wanted) {
     // Bytes of the file that were copied are no longer counted as ours.
     const auto copied = [&](std::span<const std::byte> part) { file->release_pages(part); };
-    INTAGLIO_CHECK(use_huge_pages(*plan, candidates, target, options.huge_pages.most_bytes, copied));
+    // Honest blobs do not overlap; a small file that names the same bytes again and again must not fill the memory.
+    const std::size_t in_file = weights.size() + kAlignment * plan->blobs.size();
+    INTAGLIO_CHECK(use_huge_pages(*plan, candidates, target, std::min(options.huge_pages.most_bytes, in_file), copied));
   } else {
     INTAGLIO_CHECK(prepare_steps(*plan, candidates, target));
   }

@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include <map>
+#include <tuple>
 
 #include "base/shape.h"
 
@@ -126,13 +127,15 @@ Status validate(const Plan& plan) {
 }
 
 void assign_bind_groups(Plan& plan) {
-  std::map<std::string, std::uint32_t> groups;
+  // Parts of their own, not one text: a hostile plan could make two lists of blobs read alike.
+  using Key = std::tuple<std::string, std::string, std::vector<std::pair<std::string, std::size_t>>>;
+  std::map<Key, std::uint32_t> groups;
   for (Step& step : plan.steps) {
-    std::string key = step.candidate + " " + ops::to_string(*step.descriptor);
+    Key key{step.candidate, ops::to_string(*step.descriptor), {}};
     // A blob may be absent where its contents would do nothing (zero points that are all zero), and bindings differ
     // then.
     for (std::uint32_t blob : step.blobs) {
-      key += " " + plan.blobs[blob].layout + ":" + std::to_string(plan.blobs[blob].bytes);
+      std::get<2>(key).emplace_back(plan.blobs[blob].layout, plan.blobs[blob].bytes);
     }
     step.bind_group = groups.emplace(key, static_cast<std::uint32_t>(groups.size())).first->second;
   }

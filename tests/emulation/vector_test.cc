@@ -124,6 +124,8 @@ TEST_F(EmulatedVnni, MemoryOperandsAndHighRegisters) {
 [[gnu::target("avx512f")]] void check_registers(bool widening, std::mt19937& random) {
   Block before[32], after[32];
   for (Block& block : before) block = random_block(random);
+// Formatting these does not come to an end.
+// clang-format off
 #define EACH_REGISTER(X)                                                                                            \
   X(0)                                                                                                              \
   X(1)                                                                                                              \
@@ -135,14 +137,16 @@ TEST_F(EmulatedVnni, MemoryOperandsAndHighRegisters) {
   X(7)                                                                                                              \
   X(8)                                                                                                              \
   X(9)                                                                                                              \
-  X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) \
-      X(29) X(30) X(31)
+  X(10)                                                                                                             \
+  X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) \
+      X(30) X(31)
 #define LOAD(n)  "vmovdqa64 64*" #n "(%0), %%zmm" #n "\n\t"
 #define STORE(n) "vmovdqa64 %%zmm" #n ", 64*" #n "(%1)\n\t"
 #define REGISTERS                                                                                                      \
   "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
       "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",      \
       "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+  // clang-format on
   if (widening) {
     asm volatile(EACH_REGISTER(LOAD) "vcvtph2psx %%ymm30, %%zmm5\n\t" EACH_REGISTER(STORE)::"r"(before), "r"(after)
                  : REGISTERS);
