@@ -154,6 +154,13 @@ Result<Blob> table_blob(std::string_view name, const LinearDescriptor& d, const 
 Status pack_groups_of(const LinearDescriptor& d, const Constant& zero, const Constant& scale,
                       std::vector<Blob>& blobs) {
   const auto groups = static_cast<std::int64_t>(gemm::group_count(static_cast<std::size_t>(d.k), group_of(d)));
+  if (d.k == 0) {  // no group, whatever shape the scales have
+    INTAGLIO_TRY(blobs.emplace_back(), table_blob(kBlobGroupScale, d, {}));
+    if (d.weight_zero) {
+      INTAGLIO_TRY(blobs.emplace_back(), table_blob(kBlobGroupZero, d, {}));
+    }
+    return {};
+  }
   std::int64_t count = 0;
   INTAGLIO_TRY(count, element_count(Shape{d.n, groups}));
   INTAGLIO_TRY(const auto scales, scales_of(scale, count));

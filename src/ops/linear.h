@@ -26,7 +26,8 @@
 //   x_zero    if input_zero: one element, or M of them; the input's dtype. 8-bit inputs only.
 //   x_scale   if input_scale: f32, one element, or M of them. 8-bit inputs only.
 //   x_max     if input_max: f32, M elements, the row_max of whatever made x: the largest |x| of each row, which saves
-//             token_symmetric a pass over x. A value below the row's |x| gives unspecified results for that row.
+//             token_symmetric a pass over x. It may lie below by the rounding of x to its type: what exceeds it then
+//             saturates. Lower values give unspecified results for their row.
 //   residual  if residual: residual_type, M * N elements in rows
 // Outputs: y [..., N] of type `output`; then, if row_max: f32 [..., 1], the largest |value| of each row before it is
 // converted to `output` (NaN passed over), for the next dynamic quantisation.
@@ -42,8 +43,8 @@
 //
 // Output types: f32, bf16, f16 (rounded to nearest even), i8 or u8: saturate(round_to_even(y / output_scale) +
 // output_zero), ONNX QuantizeLinear; i32: the raw sum of 8-bit operands, with nothing after it.
-// The output may share the residual's memory if both have the same dtype. K = 0 gives the epilogue of 0, M = 0 or N = 0
-// empty outputs. NaN and infinity follow IEEE 754; an 8-bit output of NaN is 0.
+// The output may share the residual's memory if their dtypes have one size. K = 0 gives the epilogue of 0, M = 0 or N =
+// 0 empty outputs. NaN and infinity follow IEEE 754; an 8-bit output of NaN is 0.
 #pragma once
 
 #include "kernels/gemm/gemm.h"

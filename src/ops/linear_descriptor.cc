@@ -1,6 +1,7 @@
 // The linear descriptor: fields, names, and the rules between fields.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/families.h"
@@ -123,6 +124,11 @@ Status check_operands(const LinearDescriptor& d) {
   if (d.dynamic != Dynamic::none && !d.codes()) return bad("a dynamic quantisation needs integer weights");
   if (d.weight_bits == 4 && d.dynamic != Dynamic::none && !d.symmetric()) {
     return bad(fmt::format("4-bit codes need a symmetric dynamic quantisation, not {}", name_of(d.dynamic)));
+  }
+  constexpr std::int64_t kMostInGroup = std::int64_t{1} << 20;  // the sum of so many i8 * 15 fits 32 bits
+  const std::int64_t in_group = d.group == 0 ? d.k : std::min(d.group, d.k);
+  if (d.weight_bits == 4 && d.dynamic != Dynamic::none && in_group > kMostInGroup) {
+    return bad(fmt::format("{} k in a group of 4-bit codes: at most {}", in_group, kMostInGroup));
   }
   if (d.weight_only() && d.weight == DType::u8 && d.weight_bits == 0) return bad("weight-only codes are i8 or 4-bit");
   if (d.group < 0 || d.group % 32 != 0) return bad(fmt::format("group {}: must be 0 or a multiple of 32", d.group));

@@ -103,6 +103,11 @@ Status PreparedLinear::take_blobs() {
     const std::size_t elements = gemm::group_elements(k, n, group_of(d_));
     INTAGLIO_CHECK(vector(kBlobGroupScale, elements, true, groups_.scale));
     if (d_.weight_zero) INTAGLIO_CHECK(vector(kBlobGroupZero, elements, true, groups_.zero));
+    for (std::size_t i = 0; groups_.zero != nullptr && i < elements; ++i) {
+      if (!(groups_.zero[i] >= -128.0f && groups_.zero[i] <= 255.0f)) {  // kernels turn them into integers
+        return fail(ErrorCode::file, fmt::format("linear: zero {} of the groups is {}", i, groups_.zero[i]));
+      }
+    }
     groups_.center = d_.weight_bits == 4 ? 8.0f : 0.0f;
     groups_.group = group_of(d_);
     groups_.panel = gemm::group_count(k, groups_.group) * gemm::kPanelWidth;
@@ -144,6 +149,9 @@ Result<std::size_t> PreparedLinear::check_operands(const BindRequest& request, c
                            intaglio::name_of(d_.output), intaglio::to_string(y_shape)));
   }
   INTAGLIO_CHECK(byte_count(y.shape, DType::f32));
+  // Scratch has vectors of M for every thread, and rows of K in f32; with K = N = 0 the shapes bound neither.
+  const Shape scratch{m, std::max<std::int64_t>(d_.k, 8), request.threads};
+  INTAGLIO_CHECK(byte_count(scratch, DType::f64));
   const auto check = [&](const Operand& operand, std::string_view what, DType dtype, std::int64_t count,
                          bool may_be_one) -> Status {
     INTAGLIO_TRY(const std::int64_t elements, element_count(operand.shape));

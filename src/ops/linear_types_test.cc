@@ -465,6 +465,73 @@ TEST_P(LinearTypes, ZeroLengthDims) {
   }
 }
 
+// Where K takes several ranges, a thread's share of rows or columns must not decide how sums of floats are joined.
+TEST_P(LinearTypes, SeveralKRangesGiveTheSameBitsForAllThreads) {
+  TestRandom random(17);
+  std::vector<Target> targets = emulated_targets();
+  targets.push_back(test_targets().back());
+  for (Target& target : targets) {
+    target.l1_bytes = 8192;  // about 64 k a range
+    target.l2_bytes = 65536;
+    Sample s = sample(GetParam(), random, 4);
+    s.m = 48;
+    s.n = 40;
+    s.k = 200;
+    s.d.n = static_cast<std::int64_t>(s.n);
+    s.d.k = static_cast<std::int64_t>(s.k);
+    s.inputs.clear();
+    s.x.clear();
+    s.bias.clear();
+    s.residual.clear();
+    s.make_weight(random);
+    s.make_input(random);
+    s.make_rest(random);
+    const auto y = s.run(target, 1);
+    ASSERT_TRUE(y) << y.error().to_string();
+    s.check(*y);
+    for (const int threads : {2, 3}) {
+      const auto again = s.run(target, threads);
+      ASSERT_TRUE(again);
+      ASSERT_EQ((*again)[0].bytes, (*y)[0].bytes) << threads << " threads, " << to_string(target.isa);
+    }
+  }
+}
+
+TEST(LinearTypes, HugeEmptyShapesAndGroupsAreRefused) {
+  LinearDescriptor d;
+  d.weight = DType::i8;
+  d.weight_scale = true;
+  d.dynamic = Dynamic::token_symmetric;
+  Sample s;
+  s.d = d;
+  s.constants = {TestTensor::of(Shape{0, 0}, std::vector<std::int8_t>{}), TestTensor{},
+                 TestTensor::of(Shape{0}, std::vector<float>{}), TestTensor{}};
+  std::vector<Constant> views;
+  for (const TestTensor& t : s.constants) views.push_back(t.type.shape.empty() ? Constant{} : t.constant());
+  const Target target = test_targets().front();
+  auto blobs = candidate().pack(d, views, target);
+  ASSERT_TRUE(blobs) << blobs.error().to_string();
+  const auto op = candidate().prepare(d, std::move(*blobs), target);
+  ASSERT_TRUE(op);
+  const std::int64_t many = std::int64_t{1} << 62;
+  const Operand x{DType::f32, {many, 0}}, y{DType::f32, {many, 0}};
+  BindRequest request;
+  request.inputs = std::span(&x, 1);
+  request.outputs = std::span(&y, 1);
+  EXPECT_FALSE((*op)->bind(request));
+
+  d = {};
+  d.k = 1200000;
+  d.n = 1;
+  d.weight = DType::u8;
+  d.weight_bits = 4;
+  d.weight_scale = true;
+  d.dynamic = Dynamic::token_symmetric;
+  EXPECT_THAT(candidate().refuses(d, target).value_or("accepted"), testing::HasSubstr("in a group"));
+  d.group = 128;
+  EXPECT_EQ(candidate().refuses(d, target).value_or("accepted"), "accepted");
+}
+
 // A NaN counts as 0 when a row is quantised; an infinity makes its row NaN and leaves the others alone.
 TEST(LinearTypes, NanAndInfinityInDynamicRows) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();

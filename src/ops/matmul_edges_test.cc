@@ -103,6 +103,34 @@ TEST(MatmulEdges, OperandsNeedTheAlignmentOfTheirElementsOnly) {
   }
 }
 
+// A batch of columns, transposed, is the batch of rows that the same bytes make.
+TEST(MatmulEdges, TransposedColumnsAreRows) {
+  TestRandom random(29);
+  constexpr std::int64_t kK = 64;
+  for (const Way& way : kWays) {
+    for (const std::int64_t batch : {3, 20}) {
+      for (const std::int64_t n : {1, 32}) {
+        MatmulDescriptor d;
+        d.a = way.a;
+        d.b = way.b;
+        d.output = way.output;
+        const TestTensor rows = operand(d.a, {batch, 1, kK}, random), b = operand(d.b, {kK, n}, random);
+        TestTensor columns = rows;
+        columns.type.shape = {batch, kK, 1};
+        for (const Target& target : test_targets()) {
+          const std::vector<Operand> out{{d.output, {batch, 1, n}}};
+          d.transpose_a = false;
+          const auto plain = run_op(**make(d, target), {rows, b}, out);
+          d.transpose_a = true;
+          const auto transposed = run_op(**make(d, target), {columns, b}, out, 2);
+          ASSERT_TRUE(plain && transposed);
+          ASSERT_EQ((*transposed)[0].bytes, (*plain)[0].bytes) << to_string(d) << " batch " << batch << " n " << n;
+        }
+      }
+    }
+  }
+}
+
 TEST(MatmulEdges, RealThreadsGiveTheSameBits) {
   TestRandom random(6);
   const Target target = test_targets().back();

@@ -73,6 +73,7 @@ class PackedMatmul final : public PreparedOp {
     binding->fold =
         s.b_matrices == 1 && s.a_matrices == s.batches && s.k != 0 && !binding->row_zero_by_row && s.a.column == 1;
     if (binding->fold) {
+      if (s.m == 1) s.a.row = s.k;  // a transposed [K, 1] has a row pitch of 1, which no second row ever met
       s.m *= s.a_matrices;
       s.a_matrices = s.batches = 1;
       s.batch.clear();

@@ -1,7 +1,10 @@
 // Family "norm": layer_norm and rms_norm over the trailing axes [axis, rank) of x, with an optional fused residual.
 //
-//   layer: y = (v - mean) / sqrt(var + epsilon) * gamma + beta, biased variance;   rms: y = v / sqrt(mean(v^2) +
-//   epsilon) * gamma v = x, or x + residual
+//   v = x, or x + residual
+//
+//   layer: y = (v - mean) / sqrt(var + epsilon) * gamma + beta, biased variance
+//
+//   rms:   y = v / sqrt(mean(v^2) + epsilon) * gamma
 //
 // Inputs of a run, absent ones left out: x, residual?, gamma?, beta?. x, residual and y: one shape, one floating dtype;
 // gamma and beta broadcast to the normalised shape, any floating dtype. f16 and bf16 are computed in f32 (the sum with
@@ -10,8 +13,7 @@
 //
 // Outputs, absent ones left out: y?, q?, scale?, zero?, absmax?
 //   y       unless keep_float is false, which needs `quantize`
-//   q, scale [, zero]   the dynamic quantisation of each row of y while it is in the first cache: the outputs and bits
-//   of
+//   q, scale [, zero]   the dynamic quantisation of each row of y while it is in the first cache: outputs and bits of
 //           ops/quantize.h, rows_symmetric (q i8 or u8 by `quantized`) or rows_asymmetric (q and zero u8), on y as
 //           rounded to the dtype. q has the shape of y; scale, zero have one element a row, in any shape.
 //   absmax  max |y| of each row, f32, a NaN counting as 0: for a consumer that quantises the row itself

@@ -78,14 +78,11 @@ struct Half {
 
   static constexpr bool is_integer(const std::int32_t*) { return true; }
   static constexpr bool is_integer(const float*) { return false; }
-  static std::size_t bytes_of(DType type) {
-    return type == DType::f32 || type == DType::i32 ? 4 : type == DType::bf16 || type == DType::f16 ? 2 : 1;
-  }
   static Args part_of(Args g, std::size_t column, const Epilogue& e) {
     g.n = g.n <= column ? 0 : g.n - column < kWidth ? g.n - column : kWidth;
     g.b = static_cast<const char*>(g.b) + column / kPanelWidth * g.b_panel;
     if (g.partial != nullptr) g.partial = static_cast<Acc*>(g.partial) + column;
-    if (g.epilogue != nullptr) g.out = static_cast<char*>(g.out) + column * bytes_of(e.out_type);
+    if (g.epilogue != nullptr) g.out = static_cast<char*>(g.out) + column * output_bytes(e.out_type);
     g.epilogue = &e;
     g.column += column;
     return g;
@@ -170,7 +167,10 @@ struct AmxBlocks {
     if (tail_bytes != 0) copy_tail(a + whole_steps * math::kTileRowBytes, stride, rows, tail_bytes, tail);
     Acc* partial = h.partial == nullptr ? nullptr : static_cast<Acc*>(h.partial) + row * h.partial_pitch;
     const std::size_t partial_stride = h.partial_pitch * sizeof(Acc);
-    const bool into_tiles = h.load_partial && half.panels_full;
+    // Integers only: which calls could do so depends on their rows and columns, thus on a thread's share, and sums of
+    // floats would be rounded in another order. They are joined with the earlier ranges at the end, always.
+    const bool into_tiles =
+        h.load_partial && half.panels_full && Half<Acc>::is_integer(static_cast<const Acc*>(nullptr));
     if (into_tiles) {
       start_sums<kRowTiles, kPanels>(reinterpret_cast<const char*>(partial), partial_stride, first * partial_stride);
     } else {
@@ -180,7 +180,7 @@ struct AmxBlocks {
     multiply<D, kRowTiles, kPanels, kAStreams>({a, stride, first, whole_steps, tail_bytes != 0 ? tail : nullptr},
                                                static_cast<const char*>(h.b), h.b_panel, between);
     between.flush();
-    if (g.epilogue == nullptr && half.panels_full) {
+    if (g.epilogue == nullptr && half.panels_full && (!h.load_partial || into_tiles)) {
       store_sums<kRowTiles, kPanels>(reinterpret_cast<char*>(partial), partial_stride, first * partial_stride);
       return;
     }

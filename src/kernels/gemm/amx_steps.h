@@ -40,7 +40,7 @@ struct Step {
   }
 };
 
-// Rows of A of one block: whole steps in place, and the k that fill no step as a zero-padded copy (tail_of).
+// Rows of A of one block: whole steps in place, and the k that fill no step as a zero-padded copy (copy_tail).
 struct Rows {
   const char* a;
   std::size_t stride;      // bytes

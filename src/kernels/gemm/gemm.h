@@ -14,9 +14,9 @@
 //   f32w8, f32w4      A f32, B integer codes with a scale and a zero per (group of k, column): the weight is
 //            (code - zero) * scale, the difference exact, the product rounded to f32; then as f32 with those weights,
 //            k ascending. Codes are s8, or u4 in 0..15.
-//   bf16     A bf16, B bf16, acc f32: pairs of k at a time, by the level's own instruction; products are exact, sums
-//   are
-//            rounded to f32 in an order that is the level's, denormals may count as 0. Bits differ between levels.
+//   bf16     A bf16, B bf16, acc f32: pairs of k at a time, by the level's own instruction; products are exact,
+//            sums are rounded to f32 in an order that is the level's, denormals may count as 0. Bits differ between
+//            levels.
 //   f16      A f16, B f16, acc f32: widened exactly, then as f32 (equal bits to f32f16 on the widened A).
 //   u8s8i32  A u8, B s8, acc i32, exact (modulo 2^32; no intermediate saturation on any level).
 //   s8s8i32  A s8, B s8, acc i32, exact. Rows with an `a_offset` compute sum (a + a_offset) * b instead: the caller
@@ -64,21 +64,25 @@ enum class Unary : std::uint8_t { none, relu, gelu_erf, gelu_tanh, silu, sigmoid
 // What happens between the accumulator and memory. For row i and column j of the whole problem, in this order, each
 // step rounded to f32 on its own (no contraction), absent (null or false) steps skipped:
 //
-//   c  = acc                                                         i32 arithmetic modulo 2^32; *i32 types only:
-//   c += column_start[j]                                             if column_start
-//   c -= (row_zero ? row_zero[i] : zero) * column_sum[j]             if column_sum
-//   c -= row_term[i] * column_zero[j]                                if column_zero
-//   out = c                                                          and done, if out_type == i32
-//   x  = float(c)                                                    round to nearest even
-//   x *= s,  s = (row_scale ? row_scale[i] : scale) * column_scale[j]    if scaled; the factor column_scale only if
-//   given x += bias[j]                                                     if bias x  = unary(x) x  = x + r  or  x * r
-//   if residual; `residual_multiply` chooses
-//          r = residual[i * residual_pitch + j], widened; 8-bit: float(value - residual_zero) * residual_scale
-//   x  = min(max(x, clamp_low), clamp_high)                          if clamp
-//   row_max[i] = max(row_max[i], |x|)                                if row_max; a NaN is passed over
-//   out = x                                                          f32; bf16 and f16: rounded to nearest even
-//   out = saturate(round_to_even(x / out_scale) + out_zero)          s8 or u8: a true division, a NaN quotient gives 0:
-//                                                                    ONNX QuantizeLinear (kernels/quantize)
+//   c  = acc                                                     i32 arithmetic modulo 2^32; *i32 types only:
+//   c += column_start[j]                                         if column_start
+//   c -= (row_zero ? row_zero[i] : zero) * column_sum[j]         if column_sum
+//   c -= row_term[i] * column_zero[j]                            if column_zero
+//   out = c                                                      and done, if out_type == i32
+//   x  = float(c)                                                round to nearest even
+//
+//   x *= s                                                       if scaled;
+//        s = (row_scale ? row_scale[i] : scale) * column_scale[j], the second factor if column_scale
+//   x += bias[j]                                                 if bias
+//   x  = unary(x)
+//   x  = residual_multiply ? x * r : x + r                       if residual;
+//        r = residual[i * residual_pitch + j], widened; 8-bit: float(value - residual_zero) * residual_scale
+//   x  = min(max(x, clamp_low), clamp_high)                      if clamp
+//   row_max[i] = max(row_max[i], |x|)                            if row_max; a NaN is passed over
+//
+//   out = x                                                      f32; bf16, f16: rounded to nearest even
+//   out = saturate(round_to_even(x / out_scale) + out_zero)      s8, u8: a true division, a NaN quotient gives 0:
+//                                                                ONNX QuantizeLinear (kernels/quantize)
 //
 // With zero = a_zero_point, column_sum[j] = sum of packed B[.][j], column_zero = weight zero points and
 // row_term[i] = (sum of A[i][.]) - K * a_zero_point this is MatMulInteger with both zero points; with scaled,

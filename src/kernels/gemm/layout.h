@@ -1,12 +1,17 @@
 // The packed layouts of B as named values: sizes, strides and offsets in one place. Not for ISA files (they would emit
 // these functions as weak symbols); kernels get the numbers through Args.
 //
-//   panels16_f32    [ceil(N/16)][K][16]            element (k, j) at panel(j) + k * 16 + j % 16
-//   panels16_f16    [ceil(N/16)][K][16]            the same, in f16
-//   panels16x2_bf16 [ceil(N/16)][Kp/2][16][2]      (k, j) at panel(j) + (k / 2) * 32 + (j % 16) * 2 + k % 2, Kp = K up
-//   to 32 panels16x4_s8   [ceil(N/16)][Kp/4][16][4]      (k, j) at panel(j) + (k / 4) * 64 + (j % 16) * 4 + k % 4, Kp =
-//   K up to 64 panels16x8_u4   [ceil(N/16)][Kp/8][16][4]      bytes; of k8 = k % 8: byte k8 % 4, low nibble for k8 < 4,
-//   Kp = K up to 64
+//   panels16_f32     [ceil(N/16)][K][16]         element (k, j) at panel(j) + k * 16 + j % 16
+//
+//   panels16_f16     the same in f16
+//
+//   panels16x2_bf16  [ceil(N/16)][Kp/2][16][2]   (k, j) at panel(j) + (k / 2) * 32 + (j % 16) * 2 + k % 2
+//
+//   panels16x4_s8    [ceil(N/16)][Kp/4][16][4]   (k, j) at panel(j) + (k / 4) * 64 + (j % 16) * 4 + k % 4
+//
+//   panels16x8_u4    [ceil(N/16)][Kp/8][16][4]   bytes; for q = k % 8: byte q % 4, the low nibble for q < 4
+//
+// Kp is K up to a multiple of 32 (bf16) or 64 (s8, u4). Drawn in docs/gemm-contract.md.
 //
 // All are padded with zeros, and every panel begins on a line of 64 bytes. One form serves every M and every ISA level:
 // four neighbouring panels make the 64 columns of an AVX-512 block, one panel the 16 of an AVX2 block, 16 rows of 64

@@ -25,7 +25,7 @@ struct AmxBf16 {
 
 }  // namespace
 
-// Tiles of 16 rows; one configuration serves all rows of this file.
+// Tiles of 16 rows at first; the kernels change them to the heights that they need.
 void gemm_amx_enter() {
   set_rows(math::kTileRows, math::kTileRows);
 }
