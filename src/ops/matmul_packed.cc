@@ -8,6 +8,7 @@
 
 #include "kernels/attention/table.h"
 #include "kernels/gemm/pack.h"
+#include "ops/byte_sums.h"
 #include "ops/float_rows.h"
 #include "ops/kernel_choice.h"
 #include "ops/linear_loops.h"
@@ -236,24 +237,14 @@ class PackedMatmul final : public PreparedOp {
       const std::int32_t zero = row_zero(binding, args, binding.row_zero_by_row ? i : 0);
       if (has_row_terms()) {
         const auto given = static_cast<std::uint32_t>(zero - binding.gemm.kernel->a_offset);
-        const std::uint32_t term = sum_of(a + r * s.k, s.k) - static_cast<std::uint32_t>(s.k) * given;
+        const std::uint32_t term =
+            sum_of_bytes(a + r * s.k, s.k, d_.a == DType::i8) - static_cast<std::uint32_t>(s.k) * given;
         reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_term)[r] = static_cast<std::int32_t>(term);
       }
       // Equal for every matrix of a: written once.
       if (binding.row_zero_by_row && matrix == 0)
         reinterpret_cast<std::int32_t*>(args.shared_scratch + binding.row_zero)[i] = zero;
     }
-  }
-
-  std::uint32_t sum_of(const std::byte* row, std::size_t count) const noexcept {
-    std::uint32_t sum = 0;
-    if (d_.a == DType::i8) {
-      for (std::size_t k = 0; k < count; ++k)
-        sum += static_cast<std::uint32_t>(reinterpret_cast<const std::int8_t*>(row)[k]);
-    } else {
-      for (std::size_t k = 0; k < count; ++k) sum += std::to_integer<std::uint32_t>(row[k]);
-    }
-    return sum;
   }
 
   // The operands in the roles that the binding's shape gives them.
