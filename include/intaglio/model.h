@@ -91,6 +91,10 @@ class INTAGLIO_API Context {
   // Does not throw; does not allocate for prepared shapes unless it fails.
   const Error* run_into(std::span<const TensorView> inputs, std::span<const MutableView> outputs) noexcept;
 
+  // Runs `runs` times, one after the other, and tells when each thread began and ended each step. Timing costs some
+  // 50 ns a step and thread. Throws Error: as run_into, and usage if runs < 1.
+  Profile profile(std::span<const TensorView> inputs, std::span<const MutableView> outputs, int runs = 1);
+
   std::size_t arena_bytes() const;  // activations and scratch held now
 
  private:

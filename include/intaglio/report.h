@@ -92,6 +92,29 @@ struct Explanation {
   std::size_t arena_lower_bound_bytes = 0;  // the most bytes alive at one step
 };
 
+// ---- runs that were timed (Context::profile)
+// Times are nanoseconds of a monotonic clock since the first of the runs began.
+struct ProfiledSpan {  // one thread's part of one step; all zero if the thread took no part in the run
+  std::int64_t begin_ns = 0, end_ns = 0;
+  std::int64_t waited_ns = 0;  // of it: for other threads, between the phases of the step
+};
+struct ProfiledRun {
+  std::int64_t begin_ns = 0, end_ns = 0;  // seen by the caller: checks and copies of outputs included
+  std::vector<ProfiledSpan> spans;        // [thread * steps + step]; between two spans a thread waits for others
+};
+struct ProfiledStep {
+  std::string node, op, kernel, isa, epilogue, blocking;  // as in ExplainedStep
+  double flops = 0, bytes = 0;
+  std::size_t arena_bytes = 0;                                     // that hold something while the step runs
+  std::size_t thread_scratch_bytes = 0, shared_scratch_bytes = 0;  // that the step uses: per thread, and once
+};
+struct Profile {
+  int threads = 1;
+  std::vector<ProfiledStep> steps;
+  std::vector<ProfiledRun> runs;
+  std::size_t arena_bytes = 0;
+};
+
 // ---- the machine
 struct DoctorVariable {
   std::string name, value, meaning;

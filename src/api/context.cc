@@ -21,14 +21,16 @@ std::vector<v1::Shape> Context::prepare(std::span<const v1::Shape> input_shapes)
   return internal::unwrap(impl_->context->prepare(input_shapes))->output_shapes;
 }
 
+void Context::Impl::set_views(std::span<const TensorView> in, std::span<const MutableView> out) {
+  inputs.resize(in.size());  // allocates only when a caller passes a wrong number
+  outputs.resize(out.size());
+  for (std::size_t i = 0; i < in.size(); ++i) inputs[i] = {in[i].data, internal::to_room(in[i].dtype), in[i].shape};
+  for (std::size_t i = 0; i < out.size(); ++i) outputs[i] = {out[i].data, out[i].bytes};
+}
+
 const v1::Error* Context::run_into(std::span<const TensorView> inputs, std::span<const MutableView> outputs) noexcept {
   try {
-    impl_->inputs.resize(inputs.size());  // allocates only when a caller passes a wrong number
-    impl_->outputs.resize(outputs.size());
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      impl_->inputs[i] = {inputs[i].data, internal::to_room(inputs[i].dtype), inputs[i].shape};
-    }
-    for (std::size_t i = 0; i < outputs.size(); ++i) impl_->outputs[i] = {outputs[i].data, outputs[i].bytes};
+    impl_->set_views(inputs, outputs);
     auto status = impl_->context->run(impl_->inputs, impl_->outputs);
     if (status) return nullptr;
     impl_->error = internal::to_public(std::move(status).error());

@@ -25,6 +25,8 @@ struct Context::Impl {
   std::vector<plan::InputView> inputs;  // kept between runs, so that a run allocates nothing
   std::vector<plan::OutputView> outputs;
   std::optional<v1::Error> error;
+
+  void set_views(std::span<const TensorView> in, std::span<const MutableView> out);
 };
 
 struct ModelAccess {

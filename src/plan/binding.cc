@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/alloc.h"
+
 namespace intaglio::plan {
 
 namespace {
@@ -24,6 +26,7 @@ class Binder {
     find_lifetimes();
     share_in_place();
     INTAGLIO_CHECK(lay_out_arena());
+    bound_->dims = std::move(dims_);
     return std::shared_ptr<const BoundPlan>(std::move(bound_));
   }
 
@@ -177,6 +180,7 @@ class Binder {
     const ArenaLayout layout = lay_out(lifetimes);
     bound_->arena_bytes = layout.bytes;
     bound_->arena_lower_bound = layout.peak_live;
+    bound_->buffers = std::move(lifetimes);
     if (layout.bytes == kUnlayable || layout.bytes > options_.max_arena_bytes) {
       const std::string need = layout.bytes == kUnlayable ? "more than 2^63" : std::to_string(layout.bytes);
       return fail(ErrorCode::unsupported, "these shapes need " + need + " bytes of activation memory; the limit is " +
@@ -210,6 +214,24 @@ class Binder {
 Result<std::shared_ptr<const BoundPlan>> bind(const Plan& plan, std::span<const Shape> input_shapes,
                                               const BindOptions& options) {
   return Binder(plan, options).bind(input_shapes);
+}
+
+Shape shape_of(const Plan& plan, const BoundPlan& bound, ValueId id) {
+  Shape shape;
+  for (const DimId dim : plan.values[id].shape) shape.push_back(bound.dims[dim]);
+  return shape;
+}
+
+std::vector<std::size_t> live_bytes(const BoundPlan& bound) {
+  std::vector<std::size_t> live(bound.steps.size() + 1);
+  for (const Lifetime& buffer : bound.buffers) {
+    const std::size_t bytes = (buffer.bytes + kAlignment - 1) / kAlignment * kAlignment;
+    live[static_cast<std::size_t>(buffer.first)] += bytes;
+    live[static_cast<std::size_t>(buffer.last) + 1] -= bytes;  // wraps; the sums do not
+  }
+  for (std::size_t i = 1; i < live.size(); ++i) live[i] += live[i - 1];
+  live.pop_back();
+  return live;
 }
 
 }  // namespace intaglio::plan

@@ -46,6 +46,7 @@ struct BoundStep {
 
 struct BoundPlan {
   std::vector<Shape> input_shapes;  // the key
+  std::vector<std::int64_t> dims;   // values of Plan::dims
   int threads = 1;
   std::vector<Shape> output_shapes;
   std::vector<std::size_t> output_bytes;
@@ -54,6 +55,7 @@ struct BoundPlan {
   std::vector<ValueId> arguments;     // operands of all steps, inputs then outputs
   std::vector<Location> locations;    // of every value
   std::vector<OutputCopy> copies;
+  std::vector<Lifetime> buffers;  // of the arena
   std::size_t arena_bytes = 0;
   std::size_t arena_lower_bound = 0;  // the most bytes alive at once
   std::size_t thread_scratch_bytes = 0;
@@ -68,5 +70,11 @@ struct BindOptions {
 // Bindings shared between equal problems (BoundStep::binding points to the same object).
 Result<std::shared_ptr<const BoundPlan>> bind(const Plan& plan, std::span<const Shape> input_shapes,
                                               const BindOptions& options);
+
+// The shape of a value under a binding of its plan.
+Shape shape_of(const Plan& plan, const BoundPlan& bound, ValueId id);
+
+// Bytes of the arena that hold something at each step, scratch not counted: one number per step.
+std::vector<std::size_t> live_bytes(const BoundPlan& bound);
 
 }  // namespace intaglio::plan

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 
 namespace intaglio::plan {
@@ -20,6 +21,10 @@ bool same_shapes(const BoundPlan& bound, std::span<const InputView> inputs) {
                     [](const Shape& shape, const InputView& view) { return std::ranges::equal(shape, view.shape); });
 }
 
+std::int64_t now_ns() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
 bool misaligned(const void* data, DType dtype) {
   return reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0;
 }
@@ -32,24 +37,53 @@ struct Context::Region {
   void* const* pointers;
   std::byte* thread_scratch;
   std::byte* shared_scratch;
+  StepTime* times = nullptr;  // of all threads, or nullptr
   // The first step (its index + 1) that reported a data error; all steps run to the end, so threads stay in step.
   std::atomic<std::uint32_t> failed_step{0};
 
   void run(const threads::RegionThread& self) noexcept {
-    std::byte* scratch = thread_scratch + static_cast<std::size_t>(self.index) * round_up(bound->thread_scratch_bytes);
+    StepTime* own = times + static_cast<std::size_t>(self.index) * (times != nullptr ? bound->steps.size() : 0);
     for (std::uint32_t i = 0; i < bound->steps.size(); ++i) {
-      const BoundStep& step = bound->steps[i];
-      const ops::RunArgs args{pointers + step.first_input, pointers + step.first_output, scratch, shared_scratch};
-      for (int phase = 0; phase < step.binding->phases; ++phase) {
-        const ops::Worker worker{self.index, self.count, phase};
-        if (step.op->run(*step.binding, args, worker) != ops::RunStatus::ok) {
-          std::uint32_t none = 0;
-          failed_step.compare_exchange_strong(none, i + 1, std::memory_order_relaxed);
-        }
-        self.barrier();
+      if (times == nullptr) {
+        run_step(i, self, [&] { self.barrier(); });
+      } else {
+        run_timed_step(i, self, own[i]);
+      }
+      self.barrier();
+    }
+  }
+
+  // Calls next_phase() between two phases.
+  template <class NextPhase>
+  void run_step(std::uint32_t i, const threads::RegionThread& self, NextPhase&& next_phase) noexcept {
+    const BoundStep& step = bound->steps[i];
+    std::byte* scratch = thread_scratch + static_cast<std::size_t>(self.index) * round_up(bound->thread_scratch_bytes);
+    const ops::RunArgs args{pointers + step.first_input, pointers + step.first_output, scratch, shared_scratch};
+    for (int phase = 0; phase < step.binding->phases; ++phase) {
+      if (phase != 0) next_phase();
+      const ops::Worker worker{self.index, self.count, phase};
+      if (step.op->run(*step.binding, args, worker) != ops::RunStatus::ok) {
+        std::uint32_t none = 0;
+        failed_step.compare_exchange_strong(none, i + 1, std::memory_order_relaxed);
       }
     }
   }
+
+  void run_timed_step(std::uint32_t i, const threads::RegionThread& self, StepTime& time) noexcept {
+    time = {now_ns(), 0, 0};
+    run_step(i, self, [&] {
+      const std::int64_t since = now_ns();
+      self.barrier();
+      time.waited_ns += now_ns() - since;
+    });
+    time.end_ns = now_ns();
+  }
+};
+
+// What value_bytes() needs while an observer is called.
+struct Context::Observed {
+  std::span<const InputView> inputs;
+  std::span<const OutputView> outputs;
 };
 
 Context::Context(std::shared_ptr<const Plan> plan, ContextOptions options)
@@ -141,7 +175,7 @@ Status Context::check(const BoundPlan& bound, std::span<const InputView> inputs,
 
 namespace {
 
-void* address(const Location& location, std::byte* arena, std::span<const InputView> inputs,
+void* address(const Location& location, const std::byte* arena, std::span<const InputView> inputs,
               std::span<const OutputView> outputs) {
   switch (location.home) {
     case Home::input:
@@ -153,7 +187,7 @@ void* address(const Location& location, std::byte* arena, std::span<const InputV
     case Home::arena:
       break;
   }
-  return arena + location.offset;
+  return const_cast<std::byte*>(arena) + location.offset;
 }
 
 }  // namespace
@@ -164,7 +198,8 @@ void Context::resolve(const BoundPlan& bound, std::span<const InputView> inputs,
   }
 }
 
-Status Context::run(std::span<const InputView> inputs, std::span<const OutputView> outputs) {
+// What every kind of run does before its first step ...
+Result<const BoundPlan*> Context::begin(std::span<const InputView> inputs, std::span<const OutputView> outputs) {
   if (inputs.size() != plan_->inputs.size()) {
     return fail(ErrorCode::usage,
                 fmt::format("{} inputs were given; the model has {}", inputs.size(), plan_->inputs.size()));
@@ -172,20 +207,75 @@ Status Context::run(std::span<const InputView> inputs, std::span<const OutputVie
   INTAGLIO_TRY(const BoundPlan* bound, find_or_bind(inputs));
   INTAGLIO_CHECK(check(*bound, inputs, outputs));
   resolve(*bound, inputs, outputs);
+  return bound;
+}
+
+Context::Region Context::region_of(const BoundPlan& bound) {
   std::byte* scratch = scratch_.data();
-  Region region{bound, pointers_.data(), scratch + round_up(bound->shared_scratch_bytes), scratch};
-  options_.pool->run(region);
+  return {&bound, pointers_.data(), scratch + round_up(bound.shared_scratch_bytes), scratch};
+}
+
+// ... and after its last.
+Status Context::end(const Region& region, std::span<const InputView> inputs,
+                    std::span<const OutputView> outputs) const {
   if (const std::uint32_t failed = region.failed_step.load(); failed != 0) {
     const Step& step = plan_->steps[failed - 1];
     return fail(ErrorCode::data, "an index is out of range in the data of this run",
                 "node '" + step.node + "' (" + step.op + ")", "check the values of the integer inputs");
   }
-  for (const OutputCopy& copy : bound->copies) {
+  for (const OutputCopy& copy : region.bound->copies) {
     if (copy.bytes == 0) continue;
-    std::memcpy(outputs[copy.output].data, address(bound->locations[copy.from], arena_.data(), inputs, outputs),
+    std::memcpy(outputs[copy.output].data, address(region.bound->locations[copy.from], arena_.data(), inputs, outputs),
                 copy.bytes);
   }
   return {};
+}
+
+Status Context::run(std::span<const InputView> inputs, std::span<const OutputView> outputs) {
+  INTAGLIO_TRY(const BoundPlan* bound, begin(inputs, outputs));
+  Region region = region_of(*bound);
+  options_.pool->run(region);
+  return end(region, inputs, outputs);
+}
+
+Status Context::run_timed(std::span<const InputView> inputs, std::span<const OutputView> outputs,
+                          std::span<StepTime> times) {
+  const std::size_t needed = static_cast<std::size_t>(threads()) * plan_->steps.size();
+  if (times.size() != needed) {
+    return fail(ErrorCode::usage, fmt::format("room for {} times was given; {} are needed", times.size(), needed));
+  }
+  INTAGLIO_TRY(const BoundPlan* bound, begin(inputs, outputs));
+  std::ranges::fill(times, StepTime());
+  Region region = region_of(*bound);
+  region.times = times.data();
+  options_.pool->run(region);
+  return end(region, inputs, outputs);
+}
+
+Status Context::run_observed(std::span<const InputView> inputs, std::span<const OutputView> outputs,
+                             const StepObserver& observer) {
+  INTAGLIO_TRY(const BoundPlan* bound, begin(inputs, outputs));
+  Region region = region_of(*bound);
+  const Observed observed{inputs, outputs};
+  // Also when the observer throws.
+  const std::unique_ptr<const Observed*, void (*)(const Observed**)> forget(
+      &observed_, [](const Observed** pointer) { *pointer = nullptr; });
+  observed_ = &observed;
+  for (std::uint32_t i = 0; i < bound->steps.size() && region.failed_step.load() == 0; ++i) {
+    region.run_step(i, threads::RegionThread(), [] {});
+    if (region.failed_step.load() == 0) observer(i);
+  }
+  return end(region, inputs, outputs);
+}
+
+std::span<const std::byte> Context::value_bytes(ValueId id) const {
+  if (observed_ == nullptr) return {};
+  const BoundPlan& bound = *bound_.front();
+  const PlanValue& value = plan_->values[id];
+  std::size_t bytes = size_of(value.dtype);  // the product was checked when the plan was bound
+  for (const DimId dim : value.shape) bytes *= static_cast<std::size_t>(bound.dims[dim]);
+  const void* data = address(bound.locations[id], arena_.data(), observed_->inputs, observed_->outputs);
+  return {static_cast<const std::byte*>(data), bytes};
 }
 
 }  // namespace intaglio::plan

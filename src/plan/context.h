@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <span>
@@ -34,6 +36,16 @@ struct ContextOptions {
   bool huge_pages = true;  // for the arena; plain pages where refused
 };
 
+// One thread's part of one step, in nanoseconds of a monotonic clock (std::chrono::steady_clock). What lies between the
+// end of a step and the begin of the next one is waiting for other threads. All zero: the thread took no part.
+struct StepTime {
+  std::int64_t begin_ns = 0, end_ns = 0;
+  std::int64_t waited_ns = 0;  // of end - begin: for the other threads between the phases of the step
+};
+
+// Told the index of the step that has just run; see Context::run_observed.
+using StepObserver = std::function<void(std::uint32_t step)>;
+
 class Context {
  public:
   Context(std::shared_ptr<const Plan> plan, ContextOptions options);
@@ -48,22 +60,46 @@ class Context {
   // unspecified).
   Status run(std::span<const InputView> inputs, std::span<const OutputView> outputs);
 
+  // The same run, each step timed on each thread: times[thread * plan().steps.size() + step], `threads()` times as many
+  // as there are steps (else usage). A run that finds the pool busy is alone: the other threads' times are then zero.
+  // For prepared shapes nothing is allocated; a time costs two readings of the clock (some 50 ns).
+  Status run_timed(std::span<const InputView> inputs, std::span<const OutputView> outputs, std::span<StepTime> times);
+
+  // The same run on the calling thread alone, with the same bits; the observer is called after every step and may read
+  // values through value_bytes(). What it throws ends the run and is passed on. A step with a data error ends the run
+  // too, unobserved. Copies of outputs (BoundPlan::copies) are made after the last step.
+  Status run_observed(std::span<const InputView> inputs, std::span<const OutputView> outputs,
+                      const StepObserver& observer);
+
+  // The bytes of a value inside run_observed's observer: inputs, constants, and what a step has written and no later
+  // one has overwritten yet (certain for the outputs of the step just run). Row-major, as large as the value. Empty
+  // outside of run_observed.
+  std::span<const std::byte> value_bytes(ValueId id) const;
+  // The binding of the run under way or of the latest one; nullptr before the first.
+  const BoundPlan* bound() const { return bound_.empty() ? nullptr : bound_.front().get(); }
+
   const Plan& plan() const { return *plan_; }
+  int threads() const { return options_.pool->size(); }
   std::size_t arena_bytes() const { return arena_.size() + scratch_.size(); }
 
  private:
   struct Region;
+  struct Observed;
   Result<const BoundPlan*> find_or_bind(std::span<const InputView> inputs);
   Status check(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs) const;
   Result<const BoundPlan*> front();
   Status grow(const BoundPlan& bound);
   void resolve(const BoundPlan& bound, std::span<const InputView> inputs, std::span<const OutputView> outputs);
+  Result<const BoundPlan*> begin(std::span<const InputView> inputs, std::span<const OutputView> outputs);
+  Region region_of(const BoundPlan& bound);
+  Status end(const Region& region, std::span<const InputView> inputs, std::span<const OutputView> outputs) const;
 
   std::shared_ptr<const Plan> plan_;
   ContextOptions options_;
   std::list<std::shared_ptr<const BoundPlan>> bound_;  // most recently used first
   Buffer arena_, scratch_;
   std::vector<void*> pointers_;  // of BoundPlan::arguments, for the current run
+  const Observed* observed_ = nullptr;
 };
 
 }  // namespace intaglio::plan
