@@ -90,7 +90,7 @@ class AttentionOp final : public PreparedOp {
                        : d_.mask == AttentionMask::kept ? " bool-mask"
                                                         : " added-mask";
     return {kernels_.gemm->name, kernels_.gemm->isa,
-            fmt::format("{}{}{}", kernels_.softmax->name, mask, d_.causal ? " causal" : "")};
+            fmt::format("{}{}{}", kernels_.softmax->name, mask, d_.causal ? " causal" : ""), Products::f32};
   }
 
  private:
@@ -123,7 +123,7 @@ RunStatus AttentionOp::run(const Binding& binding, const RunArgs& args, const Wo
   const auto& b = static_cast<const AttentionBinding&>(binding);
   if (b.kv_heads == 0) return RunStatus::ok;  // no element of y
   const std::int64_t items = b.items();
-  const Range share = share_of(b.batch * b.kv_heads * items, 1, worker);
+  const Range share = share_of(b.split.total, b.split.grain, worker);
   for (std::int64_t unit = share.begin; unit < share.end;) {
     const std::int64_t head = unit / items;
     const std::int64_t end = std::min(share.end, (head + 1) * items);

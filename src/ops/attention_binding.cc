@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "ops/work.h"
+
 namespace intaglio::ops {
 namespace {
 
@@ -131,9 +133,15 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
   b->rescale_at = b->state_at + 2 * floats(group * b->query_blocks * b->query_block);
   b->thread_scratch_bytes = b->rescale_at + floats(b->query_block);
   const auto rows = static_cast<double>(b->batch) * static_cast<double>(b->heads) * static_cast<double>(b->queries);
-  b->flops = 2.0 * rows * static_cast<double>(b->keys) * static_cast<double>(b->depth + b->value_depth);
-  const auto kv = static_cast<double>(b->batch * b->kv_heads) * static_cast<double>(b->keys);
-  b->bytes = 4.0 * (rows + kv) * static_cast<double>(b->depth + b->value_depth);
+  // Query i sees keys 0 .. i, or all: the mean of a row.
+  double seen = static_cast<double>(b->keys);
+  if (d.causal) {
+    const auto queries = static_cast<double>(b->queries), first = std::min(queries, seen);
+    seen = (first * (first + 1) / 2 + (queries - first) * seen) / queries;
+  }
+  b->flops = 2.0 * rows * seen * static_cast<double>(b->depth + b->value_depth);
+  b->bytes = operand_bytes(request);
+  b->split = {"heads and query blocks", b->batch * b->kv_heads * b->items(), 1};
   return b;
 }
 

@@ -8,6 +8,7 @@
 #include "ops/fill.h"
 #include "ops/simple_candidate.h"
 #include "ops/strided.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 
@@ -209,7 +210,15 @@ class PreparedCopy final : public PreparedOp {
     INTAGLIO_CHECK(Planner(descriptor_, request, *binding).plan());
     for (StridedCopy& copy : binding->copies) collapse(copy);
     INTAGLIO_TRY(const std::size_t bytes, byte_count(request.outputs[0].shape, request.outputs[0].dtype));
-    binding->bytes = 2.0 * static_cast<double>(bytes);
+    // Of an input no more than what the output shows of it, and no more than there is: repeats are read once.
+    const auto written = static_cast<double>(bytes);
+    for (const Operand& input : request.inputs) binding->bytes += bytes_of(input);
+    binding->bytes = written + std::min(binding->bytes, written);
+    for (const StridedCopy& copy : binding->copies) {
+      const StridedCopy::Work work = copy.work(binding->element);
+      if (work.items >= binding->split.total)
+        binding->split = {work.elements ? "elements" : "rows", work.items, work.grain};
+    }
     return std::unique_ptr<const Binding>(std::move(binding));
   }
 

@@ -7,6 +7,7 @@
 
 #include "ops/fill.h"
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 
@@ -52,7 +53,8 @@ class PreparedCreate final : public PreparedOp {
     CreateBinding binding;
     binding.dtype = out.dtype;
     INTAGLIO_TRY(binding.count, element_count(out.shape));
-    binding.bytes = static_cast<double>(binding.count) * static_cast<double>(size_of(out.dtype));
+    binding.bytes = operand_bytes(request);
+    binding.split = {"elements", binding.count, 4096};
     const auto wants = [&](std::size_t params) { return request.params.size() == params; };
     switch (descriptor_.kind) {
       case CreateKind::full:
@@ -78,7 +80,7 @@ class PreparedCreate final : public PreparedOp {
 
   RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
     const auto& binding = static_cast<const CreateBinding&>(base);
-    const Range range = share_of(binding.count, 4096, worker);
+    const Range range = share_of(binding.count, binding.split.grain, worker);
     if (range.begin >= range.end) return RunStatus::ok;
     void* out = args.outputs[0];
     if (descriptor_.kind == CreateKind::dims) {

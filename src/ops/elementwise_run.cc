@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ops/elementwise_op.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 namespace {
@@ -135,7 +136,6 @@ Result<std::unique_ptr<const Binding>> ElementwiseOpPrepared::bind(const BindReq
     const bool direct = count == loops.total;
     b->access.push_back(count == 1 ? Access::uniform : direct ? Access::direct : Access::by_row);
     all_direct = all_direct && b->access.back() != Access::by_row;
-    b->bytes += static_cast<double>(count) * static_cast<double>(size_of(operands_[i]));
   }
   const bool long_rows = !all_direct && loops.inner() >= kShortRow;
   int slots = slot_count_;
@@ -161,7 +161,8 @@ Result<std::unique_ptr<const Binding>> ElementwiseOpPrepared::bind(const BindReq
     b->tiles = long_rows ? b->tiles_per_row * (loops.total / loops.inner()) : (loops.total + kTile - 1) / kTile;
   }
   b->thread_scratch_bytes = static_cast<std::size_t>(slots) * kTile * sizeof(double);
-  b->bytes += static_cast<double>(loops.total) * static_cast<double>(size_of(result));
+  b->bytes = operand_bytes(request);
+  b->split = {"tiles", b->tiles, 1};
   b->flops = static_cast<double>(loops.total) * static_cast<double>(steps_.size());
   return std::unique_ptr<const Binding>(std::move(b));
 }

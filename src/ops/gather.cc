@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 
@@ -78,14 +79,16 @@ class PreparedGather final : public PreparedOp {
     INTAGLIO_TRY(const std::size_t bytes, byte_count(request.outputs[0].shape, request.outputs[0].dtype));
     if (bytes != static_cast<std::size_t>(binding.items) * binding.slab)
       return fail(misfit("the output does not fit", data, indices).error());
-    binding.bytes = 2.0 * static_cast<double>(bytes);
+    // Rows of the table that are taken, not the table.
+    binding.bytes =
+        bytes_of(indices) + static_cast<double>(bytes) + std::min(bytes_of(data), static_cast<double>(bytes));
+    binding.split = {"rows", binding.items, binding.slab >= 256 ? 1 : 64};
     return bound(std::move(binding));
   }
 
   RunStatus run(const Binding& base, const RunArgs& args, const Worker& worker) const noexcept override {
     const auto& binding = static_cast<const GatherBinding&>(base);
-    const std::int64_t grain = binding.slab >= 256 ? 1 : 64;
-    const Range range = share_of(binding.items, grain, worker);
+    const Range range = share_of(binding.items, binding.split.grain, worker);
     const auto* data = static_cast<const std::byte*>(args.inputs[0]);
     auto* out = static_cast<std::byte*>(args.outputs[0]);
     RunStatus status = RunStatus::ok;

@@ -180,8 +180,12 @@ GemmBlocking block_gemm(gemm::Types types, const GemmShape& shape, int threads, 
 }
 
 std::string to_string(const GemmBlocking& b) {
-  return fmt::format("{}: Mc={} Kc={}, threads split {} by {}", b.kernel->name, b.mc, b.kc,
-                     b.split == Split::rows ? "M" : "N", b.grain);
+  return fmt::format("{}: Mc={} Kc={}", b.kernel->name, b.mc, b.kc);
+}
+
+ThreadSplit split_of(const GemmBlocking& b, std::size_t m, std::size_t n) {
+  const bool rows = b.split == Split::rows;
+  return {rows ? "M" : "N", static_cast<std::int64_t>(rows ? m : n), static_cast<std::int64_t>(b.grain)};
 }
 
 void run_gemm(const GemmProblem& p, const Worker& worker) noexcept {

@@ -45,6 +45,14 @@ struct GemmShape {
 // Precondition: `isa` of the target has a row of the types.
 GemmBlocking block_gemm(kernels::gemm::Types types, const GemmShape& shape, int threads, const Target& target);
 std::string to_string(const GemmBlocking& blocking);
+ThreadSplit split_of(const GemmBlocking& blocking, std::size_t m, std::size_t n);
+
+// What products of these types are computed with.
+constexpr Products products_of(kernels::gemm::Types types) {
+  using enum kernels::gemm::Types;
+  if (types == bf16) return Products::bf16;
+  return types == s8w4 || kernels::gemm::facts_of(types).integer ? Products::int8 : Products::f32;
+}
 
 // out[m x n] = epilogue(A[m x k] x packed B). Fields as in kernels::gemm::Args; element sizes follow from the kernel's
 // types and the epilogue's output type.

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "ops/linear_prologue.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 
@@ -213,8 +214,11 @@ Result<std::unique_ptr<const Binding>> PreparedLinear::bind(const BindRequest& r
   add(d_.row_max, LinearPhase::join);
   reserve_scratch(*binding, static_cast<std::size_t>(request.threads));
   binding->flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  binding->bytes = static_cast<double>(m * k * size_of(d_.input) + m * n * size_of(d_.output)) +
-                   static_cast<double>(gemm::packed_bytes(layout_of(d_), k, n));
+  binding->bytes = operand_bytes(request);
+  for (const Blob& blob : blobs_) binding->bytes += static_cast<double>(blob.bytes);
+  binding->split = split_of(binding->gemm, m, n);
+  binding->kernel = binding->gemm.kernel->name;
+  binding->isa = binding->gemm.kernel->isa;
   return binding;
 }
 
@@ -235,7 +239,7 @@ PreparedOp::Facts PreparedLinear::facts() const {
   add(d_.row_max, "row max");
   add(d_.output != DType::f32 && d_.output != DType::i32, fmt::format("to {}", intaglio::name_of(d_.output)));
   const gemm::KernelRow& row = *choose_gemm(types_, target_.isa, kManyRows);
-  return {row.name, row.isa, epilogue};
+  return {row.name, row.isa, epilogue, products_of(types_)};
 }
 
 void PreparedLinear::add_zero_points(const LinearBinding& binding, const RunArgs& args, const Worker& worker,

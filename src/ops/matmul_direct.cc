@@ -50,6 +50,17 @@ const direct::KernelRow& DirectMatmul::row(const MatmulShape& s) const {
   return by_columns(s) ? *columns_ : *dots_;
 }
 
+namespace {
+// Of one matrix.
+std::size_t grains_of(const MatmulShape& s) {
+  return (s.n + kGrain - 1) / kGrain;
+}
+}  // namespace
+
+ThreadSplit DirectMatmul::split_of(const MatmulShape& s) {
+  return {"strips of N", static_cast<std::int64_t>(s.batches * grains_of(s)), 1};
+}
+
 void DirectMatmul::run(const MatmulShape& s, const Operands& o, const Worker& worker) const noexcept {
   const bool columns = by_columns(s);
   const direct::Kernel kernel = row(s).kernel;
@@ -61,8 +72,8 @@ void DirectMatmul::run(const MatmulShape& s, const Operands& o, const Worker& wo
   args.out_pitch = s.n;
   args.scaled = o.alpha != 1.0f;
   args.scale = o.alpha;
-  const std::size_t grains = (s.n + kGrain - 1) / kGrain;  // of one matrix
-  const Range share = share_of(static_cast<std::int64_t>(s.batches * grains), 1, worker);
+  const std::size_t grains = grains_of(s);
+  const Range share = share_of(split_of(s).total, 1, worker);
   for (auto at = static_cast<std::size_t>(share.begin); at < static_cast<std::size_t>(share.end);) {
     const std::size_t batch = at / grains, first = at % grains;
     // More rows than the kernels take in one pass over b: a grain of it at a time, which stays in L2.

@@ -26,6 +26,8 @@ class DirectMatmul {
   };
   void run(const MatmulShape& shape, const Operands& operands, const Worker& worker) const noexcept;
 
+  static ThreadSplit split_of(const MatmulShape& shape);
+
   // The row of the table for this b.
   const kernels::direct::KernelRow& row(const MatmulShape& shape) const;
 

@@ -14,6 +14,7 @@
 #include "ops/linear_loops.h"
 #include "ops/matmul_direct.h"
 #include "ops/strided.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 namespace {
@@ -79,11 +80,9 @@ class PackedMatmul final : public PreparedOp {
       s.a_matrices = s.batches = 1;
       s.batch.clear();
     }
-    const double outputs = static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n);
-    binding->flops = 2.0 * outputs * static_cast<double>(s.k);
-    binding->bytes =
-        outputs * static_cast<double>(size_of(d_.output)) +
-        static_cast<double>(s.a_matrices * s.m * s.k * size_of(d_.a) + s.b_matrices * s.k * s.n * size_of(d_.b));
+    binding->flops = 2.0 * static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n) *
+                     static_cast<double>(s.k);
+    binding->bytes = operand_bytes(request);
     if (d_.a == DType::f32) choose_direct(*binding);
     INTAGLIO_CHECK(reserve_scratch(*binding));
     if (!binding->direct) block(*binding, request.threads);
@@ -109,7 +108,7 @@ class PackedMatmul final : public PreparedOp {
     std::string epilogue = d_.a_zero || d_.b_zero ? "zero points" : d_.alpha != 1.0 ? "scale" : "";
     if (d_.output == DType::f16 || d_.output == DType::bf16) epilogue = fmt::format("to {}", name_of(d_.output));
     const gemm::KernelRow& row = *choose_gemm(types_, target_.isa, kManyRows);
-    return {row.name, row.isa, std::move(epilogue)};
+    return {row.name, row.isa, std::move(epilogue), products_of(types_)};
   }
 
  private:
@@ -127,7 +126,10 @@ class PackedMatmul final : public PreparedOp {
     binding.exchanged = exchange;
     binding.copy_a = s.a.column != 1 && s.k != 0;
     binding.phases = binding.copy_a ? 2 : 1;
-    binding.blocking = fmt::format("{} matrices in place, {}", s.batches, direct_.row(s).name);
+    binding.blocking = fmt::format("{} matrices in place", s.batches);
+    binding.kernel = direct_.row(s).name;
+    binding.isa = direct_.row(s).isa;
+    binding.split = DirectMatmul::split_of(s);
   }
 
   void block(PackedBinding& binding, int threads_count) const {
@@ -137,8 +139,11 @@ class PackedMatmul final : public PreparedOp {
     binding.gemm = block_gemm(types_, {s.m, s.n, s.k}, binding.share_batches ? 1 : threads_count, target_);
     binding.thread_scratch_bytes = binding.gemm.scratch_bytes;
     binding.phases = 2;
-    binding.blocking = fmt::format("{} matrices {}, {}", s.batches, binding.share_batches ? "shared out" : "each split",
-                                   to_string(binding.gemm));
+    binding.blocking = fmt::format("{} matrices, {}", s.batches, to_string(binding.gemm));
+    binding.kernel = binding.gemm.kernel->name;
+    binding.isa = binding.gemm.kernel->isa;
+    binding.split = binding.share_batches ? ThreadSplit{"matrices", static_cast<std::int64_t>(s.batches), 1}
+                                          : split_of(binding.gemm, s.m, s.n);
   }
 
   Status reserve_scratch(PackedBinding& binding) const {

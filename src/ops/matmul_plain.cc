@@ -2,12 +2,13 @@
 #include <fmt/format.h>
 
 #include "ops/matmul_op.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 namespace {
 
 struct PlainBinding final : Binding {
-  std::string blocking_text() const override { return "plain loops, threads split rows"; }
+  std::string blocking_text() const override { return "plain loops"; }
   MatmulShape shape;
 };
 
@@ -56,6 +57,8 @@ class PlainMatmul final : public PreparedOp {
     const MatmulShape& s = binding->shape;
     binding->flops = 2.0 * static_cast<double>(s.batches) * static_cast<double>(s.m) * static_cast<double>(s.n) *
                      static_cast<double>(s.k);
+    binding->bytes = operand_bytes(request);
+    binding->split = {"rows", static_cast<std::int64_t>(s.batches * s.m), 1};
     return binding;
   }
 
@@ -83,7 +86,10 @@ class PlainMatmul final : public PreparedOp {
     return RunStatus::ok;
   }
 
-  Facts facts() const override { return {fmt::format("matmul_{}_plain", name_of(d_.a)), "scalar", ""}; }
+  Facts facts() const override {
+    return {fmt::format("matmul_{}_plain", name_of(d_.a)), "scalar", "",
+            d_.a == DType::f64 ? Products::f64 : Products::integer};
+  }
 
  private:
   MatmulDescriptor d_;

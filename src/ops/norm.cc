@@ -10,6 +10,7 @@
 #include "ops/kernel_choice.h"
 #include "ops/quantize_op.h"
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 namespace {
@@ -174,8 +175,8 @@ Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) 
   }
   b->thread_scratch_bytes = b->rows == 0 || n == 0 ? 0 : scratch;
   b->flops = 8.0 * static_cast<double>(b->rows) * static_cast<double>(b->n);
-  b->bytes = (d_.residual ? 3.0 : 2.0) * static_cast<double>(b->rows) * static_cast<double>(b->n) *
-             static_cast<double>(size_of(d_.dtype));
+  b->bytes = operand_bytes(request);
+  b->split = {"rows", b->rows, 1};
   return std::unique_ptr<const Binding>(std::move(b));
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/dtype.h"
@@ -29,6 +30,13 @@ struct BindRequest {
   int threads = 1;                       // the thread count of the region; results must not depend on it
 };
 
+// How the threads of a region share a step: each takes an even part of `total` things, in whole grains. "M", 128, 6.
+struct ThreadSplit {
+  const char* what = "";  // "M", "N", "rows", "heads and query blocks"; empty: nothing to share
+  std::int64_t total = 0;
+  std::int64_t grain = 1;
+};
+
 // The loop structure of one concrete problem. Immutable after bind.
 class Binding {
  public:
@@ -39,8 +47,13 @@ class Binding {
   std::size_t shared_scratch_bytes = 0;  // once, 64-byte aligned, contents undefined
   int phases = 1;                        // run() is called for phase 0, 1, ...; a barrier separates phases
   std::string blocking;                  // see blocking_text()
-  double flops = 0;                      // of one run; for rooflines
-  double bytes = 0;                      // of memory touched at least once
+  // For rooflines, of one run: the operations that the problem needs (a multiply-add counts two; an exponential or a
+  // division one), and the bytes of operands and packed constants that must be touched, each once (see work.h).
+  double flops = 0;
+  double bytes = 0;
+  ThreadSplit split;             // of the phase that does the work
+  const char* kernel = nullptr;  // static names of the row that these shapes get, if they decide it; else see Facts
+  const char* isa = nullptr;
 };
 
 struct RunArgs {
@@ -60,6 +73,14 @@ struct Worker {
 // Data-dependent outcomes of a run. Everything else was excluded when binding.
 enum class RunStatus : std::uint8_t { ok, index_out_of_range };
 
+// What the multiply-adds of a matrix product are computed with. bf16 and int8 are the core's own instructions for them
+// (or an exact emulation of the 8-bit ones); narrow operands that are widened first are f32 products.
+enum class Products : std::uint8_t { none, f32, bf16, int8, f64, integer };
+constexpr std::string_view name_of(Products products) {
+  constexpr std::string_view kNames[] = {"none", "f32", "bf16", "int8", "f64", "integer"};
+  return kNames[static_cast<std::size_t>(products)];
+}
+
 class PreparedOp {
  public:
   virtual ~PreparedOp() = default;
@@ -77,9 +98,10 @@ class PreparedOp {
   virtual bool may_run_in_place(std::size_t /*index*/) const { return false; }
 
   struct Facts {
-    std::string kernel;    // the row's name, "f32_6x64_1x16_avx512"
-    std::string isa;       // "avx512"
-    std::string epilogue;  // "bias, gelu, residual"
+    std::string kernel;                  // the row's name, "f32_6x64_1x16_avx512"
+    std::string isa;                     // "avx512"
+    std::string epilogue;                // "bias, gelu, residual"
+    Products products = Products::none;  // none: the op multiplies no matrices
   };
   virtual Facts facts() const = 0;
 };

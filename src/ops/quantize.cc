@@ -6,6 +6,7 @@
 
 #include "ops/quantize_op.h"
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 
@@ -65,7 +66,10 @@ class PreparedQuantize final : public PreparedOp {
     if (x.shape != request.outputs[0].shape) return fail(ErrorCode::usage, "quantising does not change the shape");
     QuantizeBinding binding;
     INTAGLIO_TRY(binding.count, element_count(x.shape));
-    binding.bytes = static_cast<double>(binding.count) * 5;
+    // Divide, round, add, clamp; or subtract and multiply.
+    binding.flops = (descriptor_.kind == QuantizeKind::quantize ? 4.0 : 2.0) * static_cast<double>(binding.count);
+    binding.bytes = operand_bytes(request);
+    binding.split = {"elements", binding.count, kGrain};
     INTAGLIO_TRY(const std::int64_t scales, element_count(request.inputs[1].shape));
     std::int64_t zeros = 1;
     if (descriptor_.zero) {

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "ops/quantize_op.h"
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 namespace {
@@ -60,7 +61,9 @@ class DynamicQuantize final : public PreparedOp {
       return fail(ErrorCode::usage,
                   "the operands of a dynamic quantisation do not have the types or sizes of its descriptor");
     }
-    binding.bytes = static_cast<double>(count) * static_cast<double>(size_of(d_.input) + 1);
+    binding.flops = 6.0 * static_cast<double>(count);  // two for the extremes, then as quantize
+    binding.bytes = operand_bytes(request);
+    binding.split = by_row_ ? ThreadSplit{"rows", binding.rows, 1} : ThreadSplit{"elements", count, kGrain};
     binding.blocking = fmt::format("{} rows of {}", binding.rows, binding.length);
     return bound(std::move(binding));
   }

@@ -6,6 +6,7 @@
 
 #include "ops/reduce_loops.h"
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 
@@ -93,8 +94,10 @@ class PreparedReduce final : public PreparedOp {
       return fail(ErrorCode::usage,
                   "the output " + to_string(request.outputs[0].shape) + " does not fit " + to_string(x.shape));
     }
-    INTAGLIO_TRY(const std::size_t bytes, byte_count(x.shape, x.dtype));
-    binding.bytes = static_cast<double>(bytes);
+    INTAGLIO_CHECK(byte_count(x.shape, x.dtype));
+    binding.flops = static_cast<double>(loops.kept) * static_cast<double>(loops.reduced);
+    binding.bytes = operand_bytes(request);
+    binding.split = {"results", loops.kept, 1};
     return bound(std::move(binding));
   }
 

@@ -9,6 +9,7 @@
 #include "ops/float_rows.h"
 #include "ops/kernel_choice.h"
 #include "ops/simple_candidate.h"
+#include "ops/work.h"
 
 namespace intaglio::ops {
 namespace {
@@ -81,7 +82,8 @@ Result<std::unique_ptr<const Binding>> SoftmaxOp::bind(const BindRequest& reques
     b->thread_scratch_bytes = static_cast<std::size_t>(b->n * columns) * sizeof(float);
   }
   b->flops = 8.0 * static_cast<double>(total);
-  b->bytes = 2.0 * static_cast<double>(total) * static_cast<double>(size_of(d_.dtype));
+  b->bytes = operand_bytes(request);
+  b->split = {"rows", b->outer * b->blocks, 1};
   return std::unique_ptr<const Binding>(std::move(b));
 }
 
