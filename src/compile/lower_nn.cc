@@ -32,9 +32,16 @@ Status lower_softmax(Lowering& lowering, const ir::Node& node) {
 
 Status lower_attention(Lowering& lowering, const ir::Node& node) {
   auto descriptor = std::make_unique<ops::AttentionDescriptor>();
-  const ir::Value* mask = node.input(3);
+  const bool packed = node.op() == ir::Op::attention_packed;
+  const ir::Value* mask = node.input(packed ? 1 : 3);
   descriptor->dtype = node.input(0)->dtype();
-  descriptor->layout = node.attrs().s("layout") == "bshd" ? ops::AttentionLayout::bshd : ops::AttentionLayout::bhsd;
+  if (packed) {
+    descriptor->layout = ops::AttentionLayout::packed;
+    descriptor->heads = node.attrs().i("heads");
+    descriptor->kv_heads = node.attrs().i("kv_heads");
+  } else {
+    descriptor->layout = node.attrs().s("layout") == "bshd" ? ops::AttentionLayout::bshd : ops::AttentionLayout::bhsd;
+  }
   if (mask != nullptr) {
     descriptor->mask = mask->dtype() == DType::boolean ? ops::AttentionMask::kept : ops::AttentionMask::added;
   }

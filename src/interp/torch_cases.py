@@ -277,6 +277,11 @@ def attentions():
     y = y.clone()
     y[0, 0, 1] = float("nan")
     case("attention(%a, %a, %a, %b) {scale=1, safe=false}", [one, two], y)
+    q, k, v = values("f32", (2, 3, 4, 2), -2, 2), values("f32", (2, 3, 2, 2), -2, 2), values("f32", (2, 3, 2, 2), -2, 2)
+    packed = torch.cat([t.flatten(2) for t in (q, k, v)], 2)
+    keep = torch.tensor([True, False, True]).reshape(1, 1, 1, 3)
+    y = sdpa(swap(q), *(swap(t).repeat_interleave(2, 1) for t in (k, v)), attn_mask=keep, scale=0.5)
+    case("attention_packed(%a, %b) {heads=4, kv_heads=2, scale=0.5}", [packed, keep], swap(y).flatten(2))
 
 
 def casts():

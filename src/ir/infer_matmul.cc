@@ -115,6 +115,19 @@ Result<Types> infer_quantized_linear(const InferArgs& args) {
   return Types{Type{DType::f32, std::move(shape)}};
 }
 
+namespace {
+
+// The mask at operand i, and the word that says how to compute.
+Status check_attention(const InferArgs& args, std::size_t i, const Dims& scores) {
+  INTAGLIO_CHECK(require_word(args, "compute", {"float", "int8"}));
+  const Type* mask = args.maybe(i);
+  if (mask == nullptr) return {};
+  INTAGLIO_CHECK(require_dtype(args, i, {DType::boolean, args.in(0).dtype, DType::f32}));
+  return require_broadcasts_to(args, mask->shape, scores, "mask does not fit the scores");
+}
+
+}  // namespace
+
 Result<Types> infer_attention(const InferArgs& args) {
   INTAGLIO_CHECK(require_floating(args, 0));
   INTAGLIO_CHECK(require_word(args, "layout", {"bhsd", "bshd"}));
@@ -133,13 +146,24 @@ Result<Types> infer_attention(const InferArgs& args) {
     if (k[head] == Dim(0)) return args.error("k has no heads");
     INTAGLIO_CHECK(require_equal(args, Dim::mod(q[head], k[head]), 0, "the heads of q are no multiple of those of k"));
   }
-  if (const Type* mask = args.maybe(3); mask != nullptr) {
-    INTAGLIO_CHECK(require_dtype(args, 3, {DType::boolean, args.in(0).dtype}));
-    const Dims scores = {q[0], q[head], q[seq], k[seq]};
-    INTAGLIO_CHECK(require_broadcasts_to(args, mask->shape, scores, "mask does not fit the scores"));
-  }
+  INTAGLIO_CHECK(check_attention(args, 3, {q[0], q[head], q[seq], k[seq]}));
   Type y = args.in(0);
   y.shape[3] = v[3];
+  return Types{std::move(y)};
+}
+
+Result<Types> infer_attention_packed(const InferArgs& args) {
+  INTAGLIO_CHECK(require_floating(args, 0));
+  INTAGLIO_CHECK(require_rank(args, 0, 3));
+  const std::int64_t heads = args.attrs.i("heads"), kv_heads = args.attrs.i("kv_heads");
+  constexpr std::int64_t kMost = 1 << 20;  // no sum below overflows
+  if (heads < 1 || kv_heads < 1 || heads > kMost || heads % kv_heads != 0)
+    return args.error(fmt::format("{} heads are no multiple of {} key heads", heads, kv_heads));
+  const std::int64_t all = heads + 2 * kv_heads;
+  Type y = args.in(0);
+  INTAGLIO_CHECK(require_equal(args, Dim::mod(y.shape[2], all), 0, fmt::format("{} do not divide a row", all)));
+  INTAGLIO_CHECK(check_attention(args, 1, {y.shape[0], heads, y.shape[1], y.shape[1]}));
+  y.shape[2] = Dim::floordiv(y.shape[2], all) * Dim(heads);
   return Types{std::move(y)};
 }
 

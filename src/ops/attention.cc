@@ -140,12 +140,12 @@ Item AttentionOp::item_of(const AttentionBinding& b, const RunArgs& args, const 
   item.first = index % b.query_blocks * b.query_block;
   item.rows = static_cast<Size>(std::min(b.query_block, b.queries - item.first));
   const auto at = [&](const HeadStrides& s) { return head.batch * s.batch + h * s.head + item.first * s.row; };
-  item.q = static_cast<const float*>(args.inputs[0]) + at(b.q);
+  item.q = static_cast<const float*>(args.inputs[b.q.input]) + b.q.at + at(b.q);
   item.y = static_cast<float*>(args.outputs[0]) + at(b.y);
   if (d_.mask != AttentionMask::none) {
     const std::int64_t offset = head.batch * b.mask_stride[0] + h * b.mask_stride[1] + item.first * b.mask_stride[2];
     const std::int64_t size = d_.mask == AttentionMask::kept ? 1 : static_cast<std::int64_t>(sizeof(float));
-    item.mask = static_cast<const std::byte*>(args.inputs[3]) + offset * size;
+    item.mask = static_cast<const std::byte*>(args.inputs[b.mask_input]) + offset * size;
   }
   auto* state = reinterpret_cast<float*>(args.thread_scratch + b.state_at);
   item.max = state + 2 * slot * b.query_block;
@@ -158,8 +158,10 @@ void AttentionOp::run_head(const AttentionBinding& b, const RunArgs& args, std::
   Head head;
   head.batch = head_index / b.kv_heads;
   head.kv_head = head_index % b.kv_heads;
-  head.k = static_cast<const float*>(args.inputs[1]) + head.batch * b.k.batch + head.kv_head * b.k.head;
-  head.v = static_cast<const float*>(args.inputs[2]) + head.batch * b.v.batch + head.kv_head * b.v.head;
+  head.k =
+      static_cast<const float*>(args.inputs[b.k.input]) + b.k.at + head.batch * b.k.batch + head.kv_head * b.k.head;
+  head.v =
+      static_cast<const float*>(args.inputs[b.v.input]) + b.v.at + head.batch * b.v.batch + head.kv_head * b.v.head;
   for (std::int64_t i = begin; i < end; ++i) {
     const Item item = item_of(b, args, head, i, i - begin);
     std::fill_n(item.max, item.rows, kLowest);
@@ -345,7 +347,9 @@ class AttentionCandidate final : public Candidate {
 
 void AttentionDescriptor::fields(FieldVisitor& visitor) {
   visitor.field("dtype", dtype);
-  visitor.choice("layout", layout, 2);
+  visitor.choice("layout", layout, 3);
+  visitor.field("heads", heads);
+  visitor.field("kv_heads", kv_heads);
   visitor.choice("mask", mask, 3);
   visitor.field("scale", scale);
   visitor.field("causal", causal);
@@ -353,6 +357,11 @@ void AttentionDescriptor::fields(FieldVisitor& visitor) {
 }
 Status AttentionDescriptor::validate() const {
   if (!is_floating(dtype)) return fail(ErrorCode::unsupported, fmt::format("attention of {}", name_of(dtype)));
+  const bool packed = layout == AttentionLayout::packed;
+  constexpr std::int64_t kMostHeads = 1 << 20;
+  if (packed && (heads < 1 || kv_heads < 1 || heads > kMostHeads || heads % kv_heads != 0)) {
+    return fail(ErrorCode::usage, fmt::format("attention: {} heads are no multiple of {} key heads", heads, kv_heads));
+  }
   return {};
 }
 

@@ -1,26 +1,28 @@
 // Family "attention": softmax(scale * q k^T + mask) v per batch and head, f32, operands read in place.
 //
+//   layout packed: qkv [B,S,(H+2*Hk)*D], in a row the heads of q, then those of k, then those of v; y [B,S,H*D]
 //   layout bhsd: q [B,H,Sq,D], k [B,Hk,Sk,D], v [B,Hk,Sk,Dv], y [B,H,Sq,Dv]
 //   layout bshd: q [B,Sq,H,D], k [B,Sk,Hk,D], v [B,Sk,Hk,Dv], y [B,Sq,H,Dv]     H is a multiple of Hk (grouped queries)
 //
-// Inputs of a run: q, k, v, mask?. The mask broadcasts to [B,H,Sq,Sk] (rank <= 4, never expanded): bool (true keeps) or
-// f32 (added). causal: key j is visible to query i if j <= i. A row without a visible key (all masked, or -inf
-// everywhere) gives 0 if safe, else NaN; a mask of the lowest finite f32 hides keys beside others and gives their mean
-// if it is everywhere. No params, no packed constants. ONNX: the MatMul, Mul, Add, Softmax, MatMul pattern, Attention;
-// ATen scaled_dot_product_attention.
+// Inputs of a run: q, k, v, mask?; packed: qkv, mask?. The mask broadcasts to [B,H,Sq,Sk] (rank <= 4, never expanded):
+// bool (true keeps) or f32 (added). causal: key j is visible to query i if j <= i. A row without a visible key (all
+// masked, or -inf everywhere) gives 0 if safe, else NaN; a mask of the lowest finite f32 hides keys beside others and
+// gives their mean if it is everywhere. No params, no packed constants. ONNX: the MatMul, Mul, Add, Softmax, MatMul
+// pattern, Attention; ATen scaled_dot_product_attention.
 #pragma once
 
 #include "ops/candidate.h"
 
 namespace intaglio::ops {
 
-enum class AttentionLayout : std::uint8_t { bhsd, bshd };
+enum class AttentionLayout : std::uint8_t { bhsd, bshd, packed };
 enum class AttentionMask : std::uint8_t { none, kept, added };  // kept: bool, added: f32
 
 class AttentionDescriptor final : public Descriptor {
  public:
   DType dtype = DType::f32;
   AttentionLayout layout = AttentionLayout::bhsd;
+  std::int64_t heads = 0, kv_heads = 0;  // packed only: else 0
   AttentionMask mask = AttentionMask::none;
   double scale = 1.0;
   bool causal = false, safe = true;

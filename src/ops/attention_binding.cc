@@ -68,16 +68,14 @@ Status bind_mask(const AttentionDescriptor& d, const Operand& mask, AttentionBin
   return {};
 }
 
-Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, AttentionBinding& b) {
-  const std::size_t expected = d.mask == AttentionMask::none ? 3 : 4;
-  if (request.inputs.size() != expected || request.outputs.size() != 1) {
-    return fail(ErrorCode::internal, fmt::format("attention: {} inputs, expected {}", request.inputs.size(), expected));
-  }
+Status bind_separate(const AttentionDescriptor& d, const BindRequest& request, AttentionBinding& b) {
   std::int64_t q[4], k[4], v[4], y[4];
   INTAGLIO_TRY(b.q, strides_of("q", request.inputs[0], d.layout, q));
   INTAGLIO_TRY(b.k, strides_of("k", request.inputs[1], d.layout, k));
   INTAGLIO_TRY(b.v, strides_of("v", request.inputs[2], d.layout, v));
   INTAGLIO_TRY(b.y, strides_of("y", request.outputs[0], d.layout, y));
+  b.k.input = 1;
+  b.v.input = 2;
   if (k[0] != q[0] || k[3] != q[3]) return reject("k", request.inputs[1].shape, "batch or depth differs from q");
   if (v[0] != q[0] || v[1] != k[1] || v[2] != k[2])
     return reject("v", request.inputs[2].shape, "batch, heads or length differ from k");
@@ -92,7 +90,48 @@ Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, A
   b.keys = k[2];
   b.depth = q[3];
   b.value_depth = v[3];
-  if (d.mask != AttentionMask::none) INTAGLIO_CHECK(bind_mask(d, request.inputs[3], b));
+  return {};
+}
+
+Status bind_packed(const AttentionDescriptor& d, const BindRequest& request, AttentionBinding& b) {
+  const Operand &x = request.inputs[0], &y = request.outputs[0];
+  for (const Operand* operand : {&x, &y}) {
+    const std::string_view name = operand == &x ? "qkv" : "y";
+    if (operand->dtype != d.dtype) {
+      return fail(ErrorCode::usage,
+                  fmt::format("attention: {} is {}, expected {}", name, name_of(operand->dtype), name_of(d.dtype)));
+    }
+    if (operand->shape.size() != 3) return reject(name, operand->shape, "rank 3 expected");
+    INTAGLIO_CHECK(byte_count(operand->shape, operand->dtype));
+  }
+  const std::int64_t all = d.heads + 2 * d.kv_heads;
+  const std::int64_t depth = x.shape[2] / all;
+  if (x.shape[2] % all != 0) return reject("qkv", x.shape, fmt::format("a row is not {} heads", all));
+  if (y.shape != Shape{x.shape[0], x.shape[1], depth * d.heads}) return reject("y", y.shape, "not that of the result");
+  b.batch = x.shape[0];
+  b.heads = d.heads;
+  b.kv_heads = d.kv_heads;
+  b.queries = b.keys = x.shape[1];
+  b.depth = b.value_depth = depth;
+  INTAGLIO_TRY(const std::int64_t count, element_count(x.shape));
+  if (count == 0) return {};
+  b.q = {x.shape[1] * x.shape[2], depth, x.shape[2], 0, 0};
+  b.k = b.v = b.q;
+  b.k.at = d.heads * depth;
+  b.v.at = (d.heads + d.kv_heads) * depth;
+  b.y = {y.shape[1] * y.shape[2], depth, y.shape[2], 0, 0};
+  return {};
+}
+
+Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, AttentionBinding& b) {
+  const bool packed = d.layout == AttentionLayout::packed;
+  b.mask_input = packed ? 1 : 3;
+  const std::size_t expected = b.mask_input + (d.mask == AttentionMask::none ? 0 : 1);
+  if (request.inputs.size() != expected || request.outputs.size() != 1) {
+    return fail(ErrorCode::internal, fmt::format("attention: {} inputs, expected {}", request.inputs.size(), expected));
+  }
+  INTAGLIO_CHECK(packed ? bind_packed(d, request, b) : bind_separate(d, request, b));
+  if (d.mask != AttentionMask::none) INTAGLIO_CHECK(bind_mask(d, request.inputs[b.mask_input], b));
   return {};
 }
 

@@ -5,15 +5,19 @@
 
 namespace intaglio::ops {
 
-// Strides in elements of a tensor of logical shape [B, heads, S, depth]; depth itself is contiguous.
+// Where row (b, h, s) of an operand of logical shape [B, heads, S, depth] begins, in elements: in tensor `input` of the
+// run at `at` + b * batch + h * head + s * row. Depth itself is contiguous.
 struct HeadStrides {
   std::int64_t batch = 0, head = 0, row = 0;
+  std::int64_t at = 0;
+  std::size_t input = 0;
 };
 
 struct AttentionBinding final : Binding {
   std::string blocking_text() const override;
   std::int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, depth = 0, value_depth = 0;
   HeadStrides q, k, v, y;
+  std::size_t mask_input = 0;
   std::int64_t mask_stride[4] = {0, 0, 0, 0};  // along B, H, Sq, Sk; 0 where repeated
 
   bool direct = false;  // few query rows: products straight from k and v, nothing packed

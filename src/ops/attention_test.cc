@@ -42,13 +42,33 @@ struct Problem {
   TestTensor q, k, v, mask;
   std::vector<TestTensor> inputs() const {
     std::vector<TestTensor> all{q, k, v};
+    if (c.layout == AttentionLayout::packed) all = {packed_rows()};
     if (c.mask != AttentionMask::none) all.push_back(mask);
     return all;
   }
-  Operand output() const { return {DType::f32, shape_of(c, c.heads, c.queries, c.value_depth)}; }
+  TestTensor packed_rows() const {
+    TestTensor rows{{DType::f32, {c.batch, c.queries, (c.heads + 2 * c.kv_heads) * c.depth}}, {}};
+    const std::int64_t positions = c.batch * c.queries;
+    for (std::int64_t i = 0; i < positions; ++i) {
+      for (const TestTensor* each : {&q, &k, &v}) {
+        const auto width = static_cast<std::ptrdiff_t>(each->bytes.size()) / positions;
+        rows.bytes.insert(rows.bytes.end(), each->bytes.begin() + i * width, each->bytes.begin() + (i + 1) * width);
+      }
+    }
+    return rows;
+  }
+  Shape output_rows() const { return shape_of(c, c.heads, c.queries, c.value_depth); }
+  Operand output() const {
+    if (c.layout != AttentionLayout::packed) return {DType::f32, output_rows()};
+    return {DType::f32, {c.batch, c.queries, c.heads * c.value_depth}};
+  }
   AttentionDescriptor descriptor() const {
     AttentionDescriptor d;
     d.layout = c.layout;
+    if (c.layout == AttentionLayout::packed) {
+      d.heads = c.heads;
+      d.kv_heads = c.kv_heads;
+    }
     d.mask = c.mask;
     d.scale = scale;
     d.causal = c.causal;
@@ -92,7 +112,7 @@ std::vector<double> reference(const Problem& p) {
   const Case& c = p.c;
   if (*element_count(p.output().shape) == 0) return {};
   const auto q = p.q.values<float>(), k = p.k.values<float>(), v = p.v.values<float>();
-  const Shape ys = p.output().shape;
+  const Shape ys = p.output_rows();
   std::vector<double> y(static_cast<std::size_t>(*element_count(ys)));
   for (std::int64_t b = 0; b < c.batch; ++b) {
     for (std::int64_t h = 0; h < c.heads; ++h) {
@@ -186,6 +206,28 @@ TEST(Attention, LayoutsGroupsAndDecode) {
                                 .layout = layout},
                                random));
         }
+      }
+    }
+  }
+}
+
+TEST(Attention, PackedRows) {
+  TestRandom random(10);
+  for (const std::int64_t length : {1, 4, 19, 65}) {
+    for (const std::int64_t kv_heads : {1, 3, 6}) {
+      for (const bool causal : {false, true}) {
+        check(random_problem({.batch = 2,
+                              .heads = 6,
+                              .kv_heads = kv_heads,
+                              .queries = length,
+                              .keys = length,
+                              .depth = 24,
+                              .value_depth = 24,
+                              .causal = causal,
+                              .mask = AttentionMask::added,
+                              .mask_shape = {2, 1, 1, length},
+                              .layout = AttentionLayout::packed},
+                             random));
       }
     }
   }

@@ -91,6 +91,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
       return true;
     }
     case ir::Op::attention:
+    case ir::Op::attention_packed:
       if (!other_float(node.input(0)) || node.output()->dtype() == DType::f64) return false;
       report(node.input(0));
       INTAGLIO_CHECK(through_f32(graph, node, node.attrs()));
