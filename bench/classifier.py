@@ -28,9 +28,10 @@ def main() -> int:
     model, cpus = generate("classifier") / "model_quantized.onnx", cpus_for(1)
     plan = plan_of("classifier", model)
     results, rows = [], []
-    with intaglio_worker(plan, 1, cpus) as ours, peer_worker("onnxruntime", str(model), 1, cpus) as peer:
+    theirs = peer_worker("onnxruntime", str(model), 1, cpus, dtype="i8")
+    with intaglio_worker(plan, 1, cpus, "i8") as ours, theirs as peer:
         for batch, sequence in SHAPES:
-            pair = compare([ours, peer], _case(batch, sequence), 1, Budget(rounds=arguments.rounds), "i8")
+            pair = compare([ours, peer], _case(batch, sequence), 1, Budget(rounds=arguments.rounds))
             results += pair
             mine, other = pair
             rows.append(

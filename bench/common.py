@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -23,8 +22,10 @@ from packages import FetchError  # noqa: E402
 
 PLANS = ROOT / ".cache" / "plans"
 OURS = "intaglio"
-# Answers of a float32 engine that are further than this from float64 mean that something else was measured.
+# Answers further off float64 than this mean that something else was measured: the largest difference of float32
+# engines, the least cosine of others. How good they are is shown here, not judged.
 MOST_ERROR = 1e-3
+LEAST_COSINE = {"bf16": 0.99, "int8": 0.95}
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,10 @@ class Case:
     exact: Arrays | None = None
 
 
-def stored_case(model: str, name: str) -> Case:
-    """A case of tests/models, with its float64 answers."""
-    folder = generate(model)
-    summary = json.loads((folder / "model.json").read_text())
-    where = folder / "cases" / name
-    inputs = {key: np.load(where / f"{key}.npy") for key in summary["inputs"]}
-    with np.load(where / "expected64.npz") as archive:
-        exact = {key: archive[key] for key in archive.files}
-    return Case(model, {key: list(value.shape) for key, value in inputs.items()}, inputs, exact)
-
-
-def plan_of(model: str, file: Path) -> Path:
+def plan_of(name: str, file: Path, compile_options: list[str] | None = None) -> Path:
     """A fresh plan of `file`."""
-    plan = PLANS / f"{model}.plan"
-    compile_model(file, plan)
+    plan = PLANS / f"{name}.plan"
+    compile_model(file, plan, compile_options)
     return plan
 
 
@@ -63,36 +53,61 @@ def cpus_for(threads: int) -> list[int]:
     return allowed[-threads:]
 
 
-def compare(workers: list[Worker], case: Case, threads: int, budget: Budget, dtype: str) -> list[dict[str, Any]]:
-    """Times all workers on `case`, taking turns; one result per engine. Ours must be the first."""
+def first_answer(worker: Worker, case: Case) -> np.ndarray:
+    """Loads the inputs, runs once (which may compile): the first output."""
+    worker.load(case.inputs)
+    worker.run(1)
+    return next(iter(worker.outputs().values()))
+
+
+def checked_error(worker: Worker, case: Case, answer: np.ndarray) -> dict[str, float]:
+    """How far `answer` is off the float64 one; ToolError if that is too much for the worker's dtype."""
+    assert case.exact is not None
+    error = error_figures(answer, next(iter(case.exact.values())))
+    least = LEAST_COSINE.get(worker.dtype.split("+")[0])
+    wrong = error["max_abs"] > MOST_ERROR if least is None else error["cosine"] < least
+    if wrong or not np.isfinite(answer).all():
+        raise ToolError(f"{worker.label} on {case.model} {case.shapes}: wrong answers, {error}")
+    return error
+
+
+def compare(workers: list[Worker], case: Case, threads: int, budget: Budget) -> list[dict[str, Any]]:
+    """Times all workers on `case`, taking turns; one result per engine. Without float64 answers the last engine's are
+    what the others are compared with."""
+    answers = {worker.label: first_answer(worker, case) for worker in workers}
+    if case.exact is not None:
+        errors = {worker.label: checked_error(worker, case, answers[worker.label]) for worker in workers}
+    else:
+        errors = {label: error_figures(answer, answers[workers[-1].label]) for label, answer in answers.items()}
+    return timed(workers, case, threads, budget, errors)
+
+
+def timed(
+    workers: list[Worker], case: Case, threads: int, budget: Budget, errors: dict[str, dict[str, float]]
+) -> list[dict[str, Any]]:
+    """One result (schema intaglio.bench/1) per worker, from interleaved rounds. `errors` by label."""
     latencies = measure(workers, case.inputs, budget)
-    answers = {worker.engine: worker.outputs() for worker in workers}
-    # Outputs that every engine names alike; ONNX and PyTorch agree on the names.
-    output = next(iter(answers[workers[0].engine]))
-    reference = (case.exact or answers[workers[-1].engine])[output]
+    summaries = {label: latency_summary(times) for label, times in latencies.items()}
+    best_peer = min((summaries[worker.label]["p50"] for worker in workers if worker.engine != OURS), default=None)
     results = []
-    best_peer = min(latency_summary(latencies[worker.engine])["p50"] for worker in workers[1:])
     for worker in workers:
-        summary = latency_summary(latencies[worker.engine])
-        error = error_figures(answers[worker.engine][output], reference)
-        if case.exact is not None and error["max_abs"] > MOST_ERROR:
-            raise ToolError(f"{worker.engine} on {case.model} {case.shapes}: wrong answers, {error}")
+        summary = summaries[worker.label]
         results.append(
             {
                 "model": case.model,
                 "engine": worker.engine,
                 "version": worker.ready.get("version", ""),
-                "dtype": dtype,
+                "dtype": worker.dtype,
                 "threads": threads,
                 "shapes": case.shapes,
                 "compile_ms": worker.ready.get("compile_ms"),
                 "load_ms": worker.ready.get("load_ms"),
                 "latency_ms": summary,
                 "throughput": next(iter(case.shapes.values()))[0] / summary["p50"] * 1e3,
-                "iterations": len(latencies[worker.engine]),
+                "iterations": len(latencies[worker.label]),
                 "peak_rss_mb": worker.request(cmd="memory")["peak_rss_mb"],
-                "ratio_to_best_peer": summary["p50"] / best_peer,
-                "error": error,
+                "ratio_to_best_peer": summary["p50"] / best_peer if best_peer else None,
+                "error": errors[worker.label],
             }
         )
     return results

@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("bert.py", "classifier.py", "memory.py", "accuracy.py", "gemm.py")
+SCRIPTS = ("transformers_main.py", "classifier.py", "memory.py", "accuracy.py", "gemm.py")
 
 
 def main() -> int:
     worst = 0
     for script in SCRIPTS:
-        print(f"\n== {script.removesuffix('.py')}", flush=True)
-        done = subprocess.run([sys.executable, str(HERE / script), *([] if script == "gemm.py" else sys.argv[1:])], check=False)
+        print(f"\n== {script.removesuffix(".py").removesuffix("_main")}", flush=True)
+        options = [] if script == "gemm.py" else sys.argv[1:]
+        done = subprocess.run([sys.executable, str(HERE / script), *options], check=False)
         worst = max(worst, done.returncode)
     done = subprocess.run([sys.executable, str(HERE / "tables.py")], check=False)
     return max(worst, done.returncode)

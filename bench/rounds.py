@@ -17,12 +17,19 @@ TURN_SECONDS = 0.25
 PAUSE_SECONDS = 0.02
 
 
+# A run that takes longer is timed once before the rounds, a round that takes longer needs one warm-up only.
+LONG_SECONDS = 1.0
+LEAST_ROUNDS = 3
+
+
 @dataclass(frozen=True)
 class Budget:
-    """How long to measure: rounds, and the limits of iterations per turn."""
+    """How long to measure: rounds, iterations per turn, and seconds, which may lower the rounds down to three."""
 
     rounds: int = 12
     most_iterations: int = 200
+    turn_seconds: float = TURN_SECONDS
+    seconds: float = float("inf")
 
 
 def _percentile(ordered: list[float], share: float) -> float:
@@ -41,22 +48,34 @@ def latency_summary(nanoseconds: list[int]) -> dict[str, float]:
     }
 
 
+def _iterations(worker: Worker, budget: Budget) -> tuple[int, float]:
+    """Iterations of a turn, and how long it will take."""
+    once = worker.run(1)[0] / 1e9
+    if once < LONG_SECONDS:
+        once = statistics.median(worker.run(3)) / 1e9
+    count = max(1, min(budget.most_iterations, int(budget.turn_seconds / max(once, 1e-6))))
+    return count, count * once
+
+
 def measure(workers: list[Worker], inputs: Arrays, budget: Budget) -> dict[str, list[int]]:
-    """Latencies in nanoseconds per engine. The first run of an engine may compile; it and the warm-up do not count."""
+    """Latencies in nanoseconds per label. The first run of an engine may compile; it and the warm-up do not count."""
     turns: dict[str, int] = {}
+    seconds = 0.0
     for worker in workers:
         worker.load(inputs)
         worker.run(1)
-        once = statistics.median(worker.run(3)) / 1e9
-        turns[worker.engine] = max(1, min(budget.most_iterations, int(TURN_SECONDS / max(once, 1e-6))))
-    latencies: dict[str, list[int]] = {worker.engine: [] for worker in workers}
-    for number in range(WARMUP_ROUNDS + budget.rounds):
+        turns[worker.label], taken = _iterations(worker, budget)
+        seconds += taken
+    rounds = max(min(LEAST_ROUNDS, budget.rounds), int(min(budget.rounds, budget.seconds / max(seconds, 1e-6))))
+    warmup = min(budget.rounds, WARMUP_ROUNDS if seconds < len(workers) * LONG_SECONDS else 1)
+    latencies: dict[str, list[int]] = {worker.label: [] for worker in workers}
+    for number in range(warmup + rounds):
         first = number % len(workers)
         for worker in workers[first:] + workers[:first]:
             time.sleep(PAUSE_SECONDS)
-            taken = worker.run(turns[worker.engine])
-            if number >= WARMUP_ROUNDS:
-                latencies[worker.engine] += taken
+            times = worker.run(turns[worker.label])
+            if number >= warmup:
+                latencies[worker.label] += times
     return latencies
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import results
 from text_table import markdown_table
 from tool import ROOT
+from transformers_tables import transformers
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 OURS = "intaglio"
 TITLES = {
-    "bert-base-f32": "BERT-base, float32, batch 1",
+    "transformers": "Transformers in f32, bf16 and int8",
+    "transformers-full": "Transformers, every length, batch, model and peer",
     "classifier-i8": "The int8 classifier (MiniLM), one thread",
     "memory": "Memory and start, BERT-base float32, one thread",
     "accuracy": "Accuracy against float64",
@@ -163,7 +165,8 @@ def _gemm(content: dict[str, Any]) -> str:
 
 
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "bert-base-f32": _latencies,
+    "transformers": transformers,
+    "transformers-full": transformers,
     "classifier-i8": _latencies,
     "memory": _memory,
     "accuracy": _accuracy,

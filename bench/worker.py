@@ -19,7 +19,9 @@ HERE = Path(__file__).resolve().parent
 class Worker:
     """An engine that answers requests. Use as a context manager; not for several threads at once."""
 
-    def __init__(self, command: list[str], cpus: list[int], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command: list[str], cpus: list[int], environment: dict[str, str] | None = None, dtype: str | None = None
+    ) -> None:
         self.command = command
         self._folder = tempfile.TemporaryDirectory()
         self._log = open(Path(self._folder.name) / "stderr", "w+")  # noqa: SIM115 (lives as long as the worker)
@@ -38,6 +40,9 @@ class Worker:
             self.close()
             raise
         self.engine: str = self.ready["engine"]
+        # Engines of one contest are told apart by their labels.
+        self.dtype: str = dtype or self.ready.get("dtype", "f32")
+        self.label = f"{self.engine} {self.dtype}"
 
     def __enter__(self) -> Worker:
         return self
@@ -100,18 +105,31 @@ class Worker:
         self._folder.cleanup()
 
 
-def intaglio_worker(model: Path, threads: int, cpus: list[int]) -> Worker:
-    """Ours, on a model file or a plan."""
-    return Worker([str(binary()), "bench", str(model), "--worker", "--threads", str(threads)], cpus)
+def intaglio_worker(model: Path, threads: int, cpus: list[int], dtype: str | None = None) -> Worker:
+    """Ours, on a model file or a plan. `dtype`: what results call it."""
+    return Worker([str(binary()), "bench", str(model), "--worker", "--threads", str(threads)], cpus, dtype=dtype)
 
 
-def peer_worker(engine: str, model: str, threads: int, cpus: list[int]) -> Worker:
-    """A peer of peers.py: `model` is an .onnx file for onnxruntime, a name of the catalogue for the torch engines."""
-    environment = {
+def peer_environment(threads: int) -> dict[str, str]:
+    """Variables for a peer's process. Threads that wait do not spin beyond the pause between turns, nobody sends
+    telemetry, and what Inductor compiled is kept: per number of threads, because its code depends on it."""
+    return {
         "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "KMP_BLOCKTIME": "0",
         "ORT_DISABLE_TELEMETRY": "1",
+        "NNCF_CI": "1",
+        "CI": "true",
         "HF_HUB_OFFLINE": "1",
-        "TORCHINDUCTOR_CACHE_DIR": str(HERE.parent / ".cache" / "inductor"),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(HERE.parent / ".cache" / "inductor" / f"threads-{threads}"),
     }
+
+
+def peer_worker(
+    engine: str, model: str, threads: int, cpus: list[int], options: list[str] | None = None, dtype: str | None = None
+) -> Worker:
+    """A peer of peers.py: `model` is a file for onnxruntime and openvino, a name of the catalogue for the torch
+    engines; `options` go to peers.py, `dtype` is what results call it."""
     command = [sys.executable, str(HERE / "peers.py"), "--engine", engine, "--model", model, "--threads", str(threads)]
-    return Worker(command, cpus, environment)
+    return Worker([*command, *(options or [])], cpus, peer_environment(threads), dtype)

@@ -47,12 +47,16 @@ install_debian() {  # groups of tools/debian-packages.txt
     die "apt-get could not install: ${missing[*]}"
 }
 
-need_python() {  # base | torch: sets PYTHON to the virtual environment, with that lock installed
+need_python() {  # base | torch | peers: sets PYTHON to the virtual environment, with that lock installed
   local kind=$1 venv=.cache/venv lock stamp
   lock=tests/models/requirements-$kind.txt
-  stamp=$venv/.lock-$kind
   [[ -f $lock ]] || die "$lock is missing"
   install_debian python
+  if [[ $kind == peers ]]; then
+    need_python torch
+    venv=.cache/venv-peers
+  fi
+  stamp=$venv/.lock-$kind
   PYTHON=$ROOT/$venv/bin/python
   # The torch lock includes the base lock, so its stamp covers both.
   if [[ -x $PYTHON ]] && cat tests/models/requirements-*.txt | cmp -s - "$stamp"; then
@@ -64,6 +68,9 @@ need_python() {  # base | torch: sets PYTHON to the virtual environment, with th
   # Debian's own Python before any other on the path: the locks are pinned for 3.11.
   [[ -x $PYTHON ]] || "$(command -v /usr/bin/python3 || echo python3)" -m venv "$venv" || die "python3 -m venv failed"
   [[ $kind != torch ]] || warn_of_cuda "$lock"
+  # The peers lie over the other environment, whose packages a .pth file makes visible; nothing is installed twice.
+  [[ $kind != peers ]] || (cd .cache/venv/lib/python3*/site-packages && pwd -P) >"$(echo "$venv"/lib/python3*/site-packages)/base.pth" ||
+    die "cannot write into $venv"
   "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$lock" >&2 || die "pip could not install $lock"
   cat tests/models/requirements-*.txt >"$stamp"
 }

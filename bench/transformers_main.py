@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Transformers in f32, bf16 and int8 beside their peers, interleaved in the same run.
+
+A quarter of an hour: BERT-base, 8, 32, 128 and 512 tokens, one thread, and 128 tokens on two, beside the peers that
+were best before. Compilation by the peers comes first, is kept in .cache and does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import results
+import verdicts
+from cases import bench_cases
+from common import guarded
+from engines import PEERS, subject
+from rounds import Budget
+from tool import ROOT
+from transformers_run import CONTESTS, Choice, Run, State, compile_peers, say
+
+MODELS = ("bert-base", "bert-large", "roberta-base", "distilbert-base")
+TOKENS = (8, 16, 32, 64, 128, 256, 512)
+FULL_STATE = ROOT / ".cache" / "bench" / "transformers-full.jsonl"
+USUAL = tuple(peer.label for peer in PEERS if peer.usual)
+QUICK_PEERS = ("onnxruntime f32", "openvino bf16", "onnxruntime int8")
+
+
+def _usual() -> Choice:
+    return Choice(("bert-base",), {1: ((1, 8), (1, 32), (1, 128), (1, 512)), 2: ((1, 128),)}, peers=USUAL)
+
+
+def _full() -> Choice:
+    shapes = tuple((batch, tokens) for batch in (1, 8) for tokens in TOKENS)
+    return Choice(MODELS, {1: shapes, 2: shapes}, budget=Budget(seconds=90))
+
+
+def _quick() -> Choice:
+    budget = Budget(rounds=3, turn_seconds=0.1)
+    return Choice(("bert-base",), {1: ((1, 8), (1, 32))}, peers=QUICK_PEERS, budget=budget)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--full", action="store_true", help="everything, many hours; started again, it goes on")
+    which.add_argument("--quick", action="store_true", help="two minutes, three peers; nothing is kept")
+    parser.add_argument("--fresh", action="store_true", help="with --full: forget the cells that are finished")
+    parser.add_argument("--prepare", action="store_true", help="only compile, into the caches")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help=f"{', '.join(MODELS)}; all of tests/models")
+    parser.add_argument("--tokens", nargs="+", type=int)
+    parser.add_argument("--batches", nargs="+", type=int)
+    parser.add_argument("--threads", nargs="+", type=int)
+    parser.add_argument("--contests", nargs="+", choices=CONTESTS, help="dtypes")
+    parser.add_argument("--peers", nargs="*", metavar="LABEL", help=f"of: {', '.join(peer.label for peer in PEERS)}")
+    parser.add_argument("--rounds", type=int, help="rounds in which every engine has its turn")
+    parser.add_argument("--json", metavar="FILE", help="write the results there instead of bench/results")
+    parser.add_argument("--check", action="store_true", help="exit with 5 when a figure to hold is not met")
+    return parser.parse_args()
+
+
+def _narrowed(choice: Choice, arguments: argparse.Namespace) -> Choice:
+    """`choice` with what the options say in its place."""
+    shapes = choice.shapes
+    if arguments.tokens or arguments.batches or arguments.threads:
+        old = [shape for found in shapes.values() for shape in found]
+        batches = arguments.batches or sorted({batch for batch, _ in old})
+        tokens = arguments.tokens or sorted({length for _, length in old})
+        chosen = tuple((batch, length) for batch in batches for length in tokens)
+        shapes = {threads: chosen for threads in arguments.threads or shapes}
+    budget = choice.budget
+    if arguments.rounds:
+        budget = replace(budget, rounds=arguments.rounds)
+    return Choice(
+        tuple(arguments.models or choice.models),
+        shapes,
+        tuple(arguments.contests or choice.contests),
+        choice.peers if arguments.peers is None else tuple(arguments.peers),
+        budget,
+    )
+
+
+def _keep(arguments: argparse.Namespace, narrowed: bool, rows: list[dict[str, Any]], failures: list[str]) -> None:
+    content = {
+        "schema": results.SCHEMA,
+        "environment": results.environment(),
+        "summary": verdicts.summary(rows),
+        "failures": failures,
+        "results": rows,
+    }
+    if arguments.json:
+        results.write_file(Path(arguments.json), content)
+    elif not arguments.quick and not narrowed:
+        results.write("transformers-full" if arguments.full else "transformers", content)
+
+
+def main() -> int:
+    arguments = _arguments()
+    start = _full() if arguments.full else _quick() if arguments.quick else _usual()
+    choice = _narrowed(start, arguments)
+    unknown = sorted(set(choice.peers) - {peer.label for peer in PEERS})
+    if unknown:
+        print(f"error: unknown peers: {', '.join(unknown)} (--help lists them)", file=sys.stderr)
+        return 2
+    failures = compile_peers(choice, subject)
+    if arguments.prepare:
+        return 1 if failures else 0
+    narrowed = replace(choice, budget=start.budget) != start
+    path = FULL_STATE if arguments.full and not narrowed else None
+    if path is not None and arguments.fresh:
+        path.unlink(missing_ok=True)
+    state = State(path)
+    if state.cells:
+        say(f"{len(state.cells)} cells are finished already ({path}; --fresh forgets them)")
+    run = Run(choice, subject, bench_cases, state)
+    run.execute()
+    rows = run.results()
+    print(verdicts.report(rows))
+    _keep(arguments, narrowed, rows, failures + run.failures)
+    missed = verdicts.missed(rows)
+    for line in missed:
+        print(f"  not met: {line}")
+    for line in failures + run.failures:
+        print(f"  failed: {line}")
+    return 5 if missed and arguments.check else 1 if run.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
