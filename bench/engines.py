@@ -91,6 +91,7 @@ class Engine:
     usual: bool = False
     needs_torch: bool = False
     compiles: bool = False  # for each shape, slowly, into a cache
+    dynamic: bool = False  # OpenVINO: compiled once for all shapes
 
     @property
     def label(self) -> str:
@@ -116,7 +117,8 @@ def _start_onnxruntime(engine: Engine, model: Subject, threads: int, cpus: list[
 
 def _start_openvino(engine: Engine, model: Subject, threads: int, cpus: list[int]) -> Worker:
     file = nncf_int8(model) if engine.contest == "int8" else model.onnx
-    return peer_worker("openvino", str(file), threads, cpus, ["--dtype", engine.contest], engine.dtype)
+    options = ["--dtype", engine.contest, *(["--dynamic"] if engine.dynamic else [])]
+    return peer_worker("openvino", str(file), threads, cpus, options, engine.dtype)
 
 
 def _start_torch(engine: Engine, model: Subject, threads: int, cpus: list[int]) -> Worker:

@@ -37,7 +37,9 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self.version = onnxruntime.__version__
+        started = time.perf_counter()
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.load_ms = (time.perf_counter() - started) * 1e3
         self.input_names = [value.name for value in self._session.get_inputs()]
         self._output_names = [value.name for value in self._session.get_outputs()]
 
@@ -140,7 +142,6 @@ def main() -> int:
     # Whatever an engine prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    started = time.perf_counter()
     engine = _engine(arguments)
     ready = {
         "ok": True,
@@ -151,7 +152,7 @@ def main() -> int:
         "threads": arguments.threads,
         "dtype": arguments.dtype,
         "compile_ms": 0.0,
-        "load_ms": (time.perf_counter() - started) * 1e3,
+        "load_ms": engine.load_ms,  # without the import of the framework
         "inputs": [{"name": name} for name in engine.input_names],
     }
     answers.write(json.dumps(ready) + "\n")

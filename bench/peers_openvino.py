@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ class OpenVino:
 
     def __init__(self, model: str, threads: int, dtype: str, dynamic: bool) -> None:
         self.version = openvino.__version__.split("-")[0]
+        started = time.perf_counter()
         self._core = openvino.Core()
         # What NNCF leaves in float is computed in bf16, its fastest form.
         precision = {"f32": "f32", "bf16": "bf16", "int8": "bf16"}[dtype]
@@ -30,6 +32,7 @@ class OpenVino:
         self.input_names = [port.get_any_name() for port in self._model.inputs]
         self._output_names = [port.get_any_name() for port in self._model.outputs]
         self._compiled = self._compile(self._model) if dynamic else None
+        self.load_ms = (time.perf_counter() - started) * 1e3
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._request: Any = None
         self._dynamic = dynamic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,7 @@ class Torch:
     """A model of the catalogue. Inductor freezes weights and compiles for each shape (static: its fastest form)."""
 
     def __init__(self, model: str, threads: int, kind: str, dtype: str) -> None:
+        started = time.perf_counter()
         torch.set_num_threads(threads)
         self.version = torch.__version__
         spec = SPECS[model]
@@ -69,6 +71,7 @@ class Torch:
             config.freezing = True
             config.max_autotune = most
             self._module = torch.compile(self._module, dynamic=False)
+        self.load_ms = (time.perf_counter() - started) * 1e3  # building the module, since there is no file
 
     def prepare(self, inputs: Arrays) -> Callable[[], Any]:
         """A function that runs the model on `inputs`."""

@@ -19,7 +19,7 @@ TITLES = {
     "transformers": "Transformers in f32, bf16 and int8",
     "transformers-full": "Transformers, every length, batch, model and peer",
     "classifier-i8": "The int8 classifier (MiniLM), one thread",
-    "memory": "Memory and start, BERT-base float32, one thread",
+    "memory": "Memory and start, BERT-base, one thread",
     "accuracy": "Accuracy against float64",
     "gemm": "Prepared linears",
 }
@@ -48,12 +48,24 @@ def _latencies(content: dict[str, Any]) -> str:
 
 
 def _memory(content: dict[str, Any]) -> str:
+    rows = content["results"]
     table = []
-    for result in content["results"]:
-        figures = [f"{result[name]:.0f}" for name in ("weights_mb", "arena_mb", "peak_rss_mb", "allowed_mb")]
-        table.append([str(result["shapes"]["input_ids"][1]), *figures, f"{result['load_ms']:.1f}"])
-    header = ["tokens", "weights MB", "arena MB", "peak of `run` MB", "allowed MB", "load of the plan ms"]
-    return markdown_table(header, table, "rrrrrr")
+    for row in rows:
+        times = [f"{row[name]:.1f}" for name in ("load_ms", "first_run_ms", "run_ms")]
+        resident = [f"{value:.0f}" for value in row["rss_mb"].values()]
+        table.append([row["engine"], row["dtype"], *times, *resident, str(row.get("allowed_mb", ""))])
+    header = ["engine", "dtype", "load ms", "first run ms", "run ms"]
+    header += [*(f"MB at {name}" for name in rows[0]["rss_mb"]), "allowed MB"]
+    figures = ("weights_mb", "arena_mb", "peak_rss_mb", "allowed_mb")
+    peaks = [[str(peak["tokens"]), *(f"{peak[name]:.0f}" for name in figures)] for peak in content["peaks"]]
+    parts = [
+        "Resident memory of one process (ours: on a plan) after one run of 128 tokens, then one of 512, then one of each "
+        "of 72 lengths up to 512; load without the import of a framework; first run and run: 128 tokens.",
+        markdown_table(header, table, "llrrrrrrr"),
+        "Peak of `intaglio run` on the plan in f32:",
+        markdown_table(["tokens", "weights MB", "arena MB", "peak MB", "allowed MB"], peaks, "rrrrr"),
+    ]
+    return "\n\n".join(parts)
 
 
 def _accuracy(content: dict[str, Any]) -> str:
@@ -140,6 +152,21 @@ def _gemm_frameworks(content: dict[str, Any]) -> str:
     return markdown_table(header, table, "llllrrr")
 
 
+def _gemm_stateful(content: dict[str, Any]) -> str:
+    stateful = content.get("stateful")
+    if not stateful:
+        return ""
+    models = list(dict.fromkeys(row["model"] for row in stateful["rows"]))
+    speed = {(row["tokens"], row["model"]): f"{row['speed_up']:.2f}" for row in stateful["rows"]}
+    tokens = list(dict.fromkeys(row["tokens"] for row in stateful["rows"]))
+    table = [[str(count), *(speed[count, model] for model in models)] for count in tokens]
+    text = (
+        "Prepared int8 linears of one layer (rows quantised from f32) over the same kernels with weights packed and "
+        f"columns summed in each call: mean {stateful['mean']:.2f}, geometric mean {stateful['geomean']:.2f}."
+    )
+    return text + "\n\n" + markdown_table(["tokens", *models], table, "r" * (1 + len(models)))
+
+
 def _gemm(content: dict[str, Any]) -> str:
     peaks = ", ".join(f"{name} {value}" for name, value in content["peaks"].items())
     binding = ", ".join(
@@ -157,6 +184,7 @@ def _gemm(content: dict[str, Any]) -> str:
         "Several threads over one, products of 100 MFLOP and more:",
         _gemm_scaling(content),
         f"Binding a new (M, threads), median: {binding}.",
+        _gemm_stateful(content),
         "Single linears of frameworks, the call from Python included:",
         _gemm_frameworks(content),
         f"Peaks of the same run in GOPS, memory in GB/s: {peaks}.",

@@ -42,8 +42,9 @@ def say(text: str) -> None:
 
 
 def reason(error: ToolError) -> str:
-    """The last line of what a worker left behind."""
-    return (str(error).strip().splitlines() or ["no reason"])[-1]
+    """The last line of what a worker or the tool left behind, without its hint."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "hint:" not in line]
+    return lines[-1] if lines else "no reason"
 
 
 class State:

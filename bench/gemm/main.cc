@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "bench/gemm/contest.h"
+#include "bench/gemm/stateful.h"
 #include "bench/gemm/worker.h"
 #include "cpu/machine.h"
 
@@ -149,26 +150,35 @@ int complain(const Error& error) {
   return error.code == ErrorCode::file || error.code == ErrorCode::usage ? 2 : 1;
 }
 
+// Writes `text` to the file that was opened for it, if any.
+int finish(std::ofstream& json, const std::string& path, const std::string& text, int code) {
+  if (path.empty()) return code;
+  json << text;
+  json.close();
+  return json ? code : complain({ErrorCode::file, "cannot be written", path, {}});
+}
+
 int run_main(int argc, const char* const* argv) {
-  const Parsed parsed = parse_options(argc, argv);
-  if (parsed.exit_code >= 0) return parsed.exit_code;
-  if (parsed.options.worker) return serve();
-  auto shapes = load_shapes(parsed.options);
+  const auto [options, exit_code] = parse_options(argc, argv);
+  if (exit_code >= 0) return exit_code;
+  if (options.worker) return serve();
+  auto shapes = load_shapes(options);
   if (!shapes) return complain(shapes.error());
   std::ofstream json;
-  if (!parsed.options.json.empty()) {
-    json.open(parsed.options.json);  // before the work, not after it
-    if (!json) return complain({ErrorCode::file, "cannot be written", parsed.options.json, {}});
+  if (!options.json.empty()) {
+    json.open(options.json);  // before the work, not after it
+    if (!json) return complain({ErrorCode::file, "cannot be written", options.json, {}});
   }
-  const auto report = Bench(parsed.options, std::move(*shapes)).run();
+  if (options.stateful) {
+    const auto report = measure_stateful(encoders(), stateful_tokens(), options.rounds);
+    if (!report) return complain(report.error());
+    fmt::print("{}", stateful_text(*report));
+    return finish(json, options.json, stateful_json(*report), 0);
+  }
+  const auto report = Bench(options, std::move(*shapes)).run();
   if (!report) return complain(report.error());
   fmt::print("{}", summary_text(*report));
-  if (!parsed.options.json.empty()) {
-    json << json_text(*report);
-    json.close();
-    if (!json) return complain({ErrorCode::file, "cannot be written", parsed.options.json, {}});
-  }
-  return report->failures.empty() ? 0 : 1;
+  return finish(json, options.json, json_text(*report), report->failures.empty() ? 0 : 1);
 }
 
 }  // namespace

@@ -96,6 +96,7 @@ void describe(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--rounds", texts.rounds, "Rounds in which the engines take turns (5)");
   app.add_option("--json", options.json, "Write the results there (schema intaglio.gemm/1)");
   app.add_flag("--quick", options.quick, "Within a minute: the held shapes and M = 1 and 8 of 768 x 768");
+  app.add_flag("--stateful", options.stateful, "Only: prepared int8 linears over packing in each call, four models");
   app.add_flag("--worker", options.worker, "Answer requests on stdin instead (bench/README.md)");
   app.footer(
       "Examples:\n"

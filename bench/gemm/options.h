@@ -19,6 +19,7 @@ struct Options {
   int rounds = 5;
   std::string json;  // a file; empty: none
   bool quick = false, worker = false;
+  bool stateful = false;  // only what preparing saves
 };
 
 struct Parsed {
