@@ -34,7 +34,7 @@ BenchResult describe(const Session& session, const BenchPlan& plan) {
   result.model = plan.model;
   result.engine = "intaglio";
   result.version = version();
-  result.dtype = "f32";
+  result.dtype = arithmetic_of(facts);
   result.threads = session.model().threads();
   result.compile_ms = facts.compile_ms;
   result.load_ms = facts.load_ms;

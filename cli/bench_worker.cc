@@ -152,7 +152,7 @@ Json ready_json(const ModelOptions& options, const Model& model) {
           {"version", version()},
           {"model", options.model},
           {"threads", model.threads()},
-          {"dtype", options.dtype},
+          {"dtype", arithmetic_of(facts)},
           {"compile_ms", facts.compile_ms},
           {"load_ms", facts.load_ms},
           {"huge_pages", huge_pages_json(facts, options.huge_pages)},

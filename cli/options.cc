@@ -31,14 +31,25 @@ void check_names(const std::string& option, const char* kind, const std::vector<
   }
 }
 
-DType parse_arithmetic(const std::string& text) {
-  const auto dtype = parse_dtype(text);
-  if (!dtype) throw Error(ErrorCode::usage, "unknown dtype '" + text + "'", "--dtype", "only f32 exists so far");
-  if (*dtype != DType::f32) {
-    throw Error(ErrorCode::usage, "only f32 arithmetic exists so far, not " + text, "--dtype",
-                "leave --dtype out, or give f32");
+// The arithmetic that the options ask for.
+void set_precision(const ModelOptions& options, CompileOptions& out) {
+  if (!options.dtype.empty()) {
+    check_names("--dtype", "arithmetic", {options.dtype}, {"f32", "bf16"});
+    out.dtype = *parse_dtype(options.dtype);
   }
-  return *dtype;
+  if (!options.quantize.empty()) {
+    check_names("--quantize", "quantisation", {options.quantize}, {"none", "dynamic"});
+    if (options.quantize == "dynamic") out.quantize = Quantize::dynamic;
+  }
+  if (!options.activations.empty()) {
+    check_names("--activations", "kind of scales", {options.activations}, {"token", "tensor"});
+    if (out.quantize == Quantize::none)
+      throw Error(ErrorCode::usage, "nothing is quantised", "--activations", "with --quantize dynamic");
+    if (options.activations == "tensor") out.activations = Activations::tensor;
+  }
+  const auto kept = split_lists(options.keep_float);
+  check_names("--keep-float", "linear", kept, {"first", "last"});
+  out.keep_float.insert(kept.begin(), kept.end());
 }
 
 }  // namespace
@@ -50,7 +61,12 @@ void add_model(CLI::App& parser, ModelOptions& options, const std::string& what)
 void add_compiling(CLI::App& parser, ModelOptions& options) {
   parser.add_option("--threads", options.threads, "threads of a run (default: what machine and cgroup allow)")
       ->type_name("N");
-  parser.add_option("--dtype", options.dtype, "of floating-point arithmetic: f32")->type_name("TYPE");
+  parser.add_option("--dtype", options.dtype, "of floating-point arithmetic: f32 (default), bf16")->type_name("TYPE");
+  parser.add_option("--quantize", options.quantize, "of linears: none (default), dynamic (8-bit)")->type_name("HOW");
+  parser.add_option("--activations", options.activations, "8-bit scales by token (default) or tensor")->type_name("BY");
+  parser.add_option("--keep-float", options.keep_float, "linears not to quantise: first, last")
+      ->allow_extra_args(false)
+      ->type_name("LIST");
   parser.add_option("--require", options.require, "exit 5 unless it holds: fused, no-fallback")
       ->allow_extra_args(false)
       ->type_name("LIST");
@@ -120,7 +136,7 @@ std::pair<std::string, std::string> parse_assignment(const std::string& option, 
 CompileOptions compile_options(const ModelOptions& options) {
   CompileOptions out;
   out.threads = parse_threads(options.threads);
-  out.dtype = parse_arithmetic(options.dtype);
+  set_precision(options, out);
   out.huge_pages = options.huge_pages;
   out.require = split_lists(options.require);
   check_names("--require", "requirement", out.require, {"fused", "no-fallback"});
@@ -138,10 +154,17 @@ CompileOptions compile_options(const ModelOptions& options) {
 
 Model open_model(const ModelOptions& options) {
   Model model = open(options.model, compile_options(options));
-  if (model.facts().from_plan && !(options.disabled_passes.empty() && options.fixed.empty())) {
+  if (!model.facts().from_plan) return model;
+  const std::pair<bool, const char*> decided[] = {{!options.disabled_passes.empty(), "--disable-pass"},
+                                                  {!options.fixed.empty(), "--fix"},
+                                                  {!options.dtype.empty(), "--dtype"},
+                                                  {!options.quantize.empty(), "--quantize"},
+                                                  {!options.keep_float.empty(), "--keep-float"}};
+  for (const auto& [given, option] : decided) {
+    if (!given) continue;
     throw Error(ErrorCode::usage,
-                "'" + options.model + "' is a plan, whose passes and inputs were decided when it was compiled",
-                options.fixed.empty() ? "--disable-pass" : "--fix", "give the option to 'intaglio compile'");
+                "'" + options.model + "' is a plan, whose inputs and arithmetic were decided when it was compiled",
+                option, "give the option to 'intaglio compile'");
   }
   return model;
 }

@@ -37,14 +37,19 @@ struct ModelOptions {
   std::vector<std::string> disabled_passes;  // lists
   std::vector<std::string> fixed;            // name=file.npy
   std::string threads;
-  std::string dtype = "f32";
+  std::string dtype;                    // empty: f32, or what a plan has
+  std::string quantize;                 // empty: none, or what a plan has
+  std::string activations;              // empty: token
+  std::vector<std::string> keep_float;  // lists
   bool huge_pages = false;
   bool json = false;
 };
 
 // What each of these adds to a command's parser.
 void add_model(CLI::App& parser, ModelOptions& options, const std::string& what);
-void add_compiling(CLI::App& parser, ModelOptions& options);  // --threads --dtype --require --disable-pass --fix
+void add_compiling(
+    CLI::App& parser,
+    ModelOptions& options);  // --threads --dtype --quantize --activations --keep-float --require --disable-pass --fix
 void add_huge_pages(CLI::App& parser, ModelOptions& options);
 void add_shapes(CLI::App& parser, ModelOptions& options);
 void add_inputs(CLI::App& parser, ModelOptions& options);

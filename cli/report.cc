@@ -66,6 +66,11 @@ Json ports_json(const std::vector<InspectedPort>& ports) {
   return out;
 }
 
+std::string arithmetic_of(const ModelFacts& facts) {
+  if (facts.quantize == "none") return facts.dtype;
+  return facts.dtype == "f32" ? "int8" : "int8+" + facts.dtype;
+}
+
 Json huge_pages_json(const ModelFacts& facts, bool wanted) {
   if (!wanted) return {};
   return {{"bytes", facts.huge_page_bytes},

@@ -27,6 +27,8 @@ void print_error(const Error& error) noexcept;
 // {name, dtype, shape}: dims are numbers where they are fixed.
 Json ports_json(const std::vector<PortInfo>& ports);
 Json ports_json(const std::vector<InspectedPort>& ports);
+// The arithmetic of a model in one word: "f32", "bf16", "int8" (quantised linears, the rest f32), "int8+bf16".
+std::string arithmetic_of(const ModelFacts& facts);
 // "huge_pages": what became of --huge-pages; null without it.
 Json huge_pages_json(const ModelFacts& facts, bool wanted);
 Json tensor_json(const std::string& name, const Tensor& tensor);

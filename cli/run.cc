@@ -52,14 +52,9 @@ std::string range_text(const Tensor& tensor) {
 
 Json report_json(const RunOptions& options, const Session& session, bool random, double run_ms) {
   const ModelFacts facts = session.model().facts();
-  Json json = {{"schema", "intaglio.run/1"},
-               {"model", options.model},
-               {"from_plan", facts.from_plan},
-               {"dtype", options.dtype},
-               {"threads", session.model().threads()},
-               {"compile_ms", facts.compile_ms},
-               {"load_ms", facts.load_ms},
-               {"run_ms", run_ms}};
+  Json json = {{"schema", "intaglio.run/1"},     {"model", options.model},     {"from_plan", facts.from_plan},
+               {"dtype", facts.dtype},           {"quantize", facts.quantize}, {"threads", session.model().threads()},
+               {"compile_ms", facts.compile_ms}, {"load_ms", facts.load_ms},   {"run_ms", run_ms}};
   json["inputs"] = Json::array();
   for (std::size_t i = 0; i < session.inputs().size(); ++i) {
     json["inputs"].push_back(tensor_json(session.model().inputs()[i].name, session.inputs()[i]));

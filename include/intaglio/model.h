@@ -17,10 +17,30 @@
 namespace intaglio {
 inline namespace v1 {
 
+// How linears (products with constant weights) are quantised.
+enum class Quantize : std::uint8_t {
+  none,
+  // Weights become i8, symmetric, a scale per output channel, when compiling; activations 8-bit in every run (see
+  // Activations). Products are exact integers. What stays floating point, by rule: linears whose weight is not
+  // constant, those with fewer than 16 outputs (classifiers) or 32 inputs, those of `keep_float`.
+  // Explanation::kept_float lists them.
+  dynamic,
+};
+// The scales of dynamically quantised activations.
+enum class Activations : std::uint8_t {
+  token,   // each row by itself, symmetric: scale = max|x| / 127
+  tensor,  // all rows together, asymmetric u8, as ONNX DynamicQuantizeLinear defines it
+};
+
 struct CompileOptions {
-  DType dtype = DType::f32;               // of floating-point arithmetic; f32 is what exists so far
-  int threads = 0;                        // 0: as many as the machine, its cgroup and INTAGLIO_THREADS allow
-  std::set<std::string> disabled_passes;  // see pass_names()
+  // Of floating-point arithmetic: f32, or bf16: weights of linears, activations and attention are bf16, sums are f32;
+  // biases, norms' parameters and embedding tables stay f32. Inputs and outputs keep the model's dtypes.
+  DType dtype = DType::f32;
+  Quantize quantize = Quantize::none;
+  Activations activations = Activations::token;  // with Quantize::dynamic
+  std::set<std::string> keep_float;              // with Quantize::dynamic: "first", "last" linear of the model
+  int threads = 0;                               // 0: as many as the machine, its cgroup and INTAGLIO_THREADS allow
+  std::set<std::string> disabled_passes;         // see pass_names()
   // Inputs to be fixed to a value and removed from the signature (shape operands that a model takes as inputs).
   std::vector<NamedTensor> fixed_inputs;
   // What must hold, else Error (requirement) with the nodes that fall short: "fused" (no near miss of a fusion),

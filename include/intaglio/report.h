@@ -44,6 +44,8 @@ struct ModelFacts {
   double compile_ms = 0;  // 0 if loaded
   double load_ms = 0;     // 0 if compiled
   double import_ms = 0, passes_ms = 0, lower_ms = 0;
+  std::string dtype = "f32";      // of floating-point arithmetic
+  std::string quantize = "none";  // "dynamic, activations by token"
   std::int64_t model_nodes = 0;
   std::int64_t steps = 0;
   std::int64_t fused = 0;  // patterns that fired
@@ -76,11 +78,16 @@ struct NearMiss {
 struct Fallback {
   std::string node, reason;
 };
+// A linear that a rule of quantisation left in floating point.
+struct KeptFloat {
+  std::string rule, node;
+};
 struct Explanation {
   std::vector<ExplainedStep> steps;
   std::vector<FiredFusion> fusions;
   std::vector<NearMiss> near_misses;
   std::vector<Fallback> fallbacks;
+  std::vector<KeptFloat> kept_float;
   std::size_t weight_bytes = 0;
   std::size_t packed_weights = 0, packed_bytes = 0, packs = 0;  // as in ModelFacts
   // Weights that this process has packed since the model was made: by compiling others. Shapes and runs pack nothing.

@@ -17,6 +17,7 @@ Explanation explain_model(const Model::Impl& model) {
   for (const auto& fusion : plan.report.fusions) out.fusions.push_back({fusion.pattern, fusion.node});
   for (const auto& miss : plan.report.near_misses) out.near_misses.push_back({miss.pattern, miss.node, miss.reason});
   for (const auto& fallback : plan.report.fallbacks) out.fallbacks.push_back({fallback.node, fallback.reason});
+  for (const auto& kept : plan.report.kept_float) out.kept_float.push_back({kept.rule, kept.node});
   out.weight_bytes = model.facts.weight_bytes;
   out.packed_weights = model.facts.packed_weights;
   out.packed_bytes = model.facts.packed_bytes;

@@ -26,6 +26,8 @@ v1::ModelFacts facts_of(const plan::Plan& plan) {
   v1::ModelFacts facts;
   facts.model = plan.report.model;
   facts.format = plan.report.format;
+  facts.dtype = plan.report.dtype;
+  facts.quantize = plan.report.quantize;
   facts.model_nodes = plan.report.model_nodes;
   facts.steps = static_cast<std::int64_t>(plan.steps.size());
   facts.fused = static_cast<std::int64_t>(plan.report.fusions.size());
@@ -68,12 +70,31 @@ ir::Tensor to_ir(const v1::Tensor& tensor) {
   return out;
 }
 
+passes::Precision precision_of(const v1::CompileOptions& options) {
+  if (options.dtype != v1::DType::f32 && options.dtype != v1::DType::bf16) {
+    throw v1::Error(v1::ErrorCode::usage, "there is no " + std::string(v1::name_of(options.dtype)) + " arithmetic",
+                    "--dtype", "f32 or bf16");
+  }
+  passes::Precision out;
+  out.dtype = to_room(options.dtype);
+  if (options.quantize == v1::Quantize::none) {
+    if (options.keep_float.empty()) return out;
+    throw v1::Error(v1::ErrorCode::usage, "nothing is quantised, so nothing can be kept from it", "--keep-float",
+                    "with --quantize dynamic");
+  }
+  out.quantize = passes::Quantize::dynamic;
+  if (options.activations == v1::Activations::tensor) out.activations = passes::Activations::tensor;
+  for (const std::string& which : options.keep_float) {
+    if (which != "first" && which != "last")
+      throw v1::Error(v1::ErrorCode::usage, "unknown linear '" + which + "'", "--keep-float", "first, last");
+    (which == "first" ? out.keep_first : out.keep_last) = true;
+  }
+  return out;
+}
+
 compile::CompileOptions to_rooms(const v1::CompileOptions& options) {
   compile::CompileOptions out;
-  if (options.dtype != v1::DType::f32) {
-    throw v1::Error(v1::ErrorCode::usage,
-                    "only f32 arithmetic exists so far, not " + std::string(v1::name_of(options.dtype)), "--dtype");
-  }
+  out.passes.precision = precision_of(options);
   for (const v1::NamedTensor& fixed : options.fixed_inputs)
     out.import.fixed_inputs.emplace(fixed.name, to_ir(fixed.tensor));
   out.passes.disabled.insert(options.disabled_passes.begin(), options.disabled_passes.end());

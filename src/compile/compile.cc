@@ -24,6 +24,10 @@ class Stopwatch {
 void copy_report(const passes::PassContext& context, plan::Report& report) {
   for (const auto& applied : context.fusions()) report.fusions.push_back({applied.pattern, applied.node});
   for (const auto& miss : context.near_misses()) report.near_misses.push_back({miss.pattern, miss.node, miss.reason});
+  for (const auto& kept : context.kept_float()) report.kept_float.push_back({kept.rule, kept.node});
+  const passes::Precision& precision = context.options().precision;
+  report.dtype = name_of(precision.dtype);
+  report.quantize = passes::to_string(precision);
 }
 
 }  // namespace

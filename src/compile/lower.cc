@@ -27,7 +27,7 @@ LowerFunction function_for(ir::Op op) {
     case ir::OpGroup::attention:
       return lower_attention;
     case ir::OpGroup::quant:
-      return lower_quantize;
+      return op == ir::Op::norm_quantize ? lower_norm_quantize : lower_quantize;
     case ir::OpGroup::reduce:
       return op == ir::Op::softmax ? lower_softmax : lower_reduce;
     case ir::OpGroup::matmul:
@@ -196,7 +196,8 @@ Status Lowering::add_step(const ir::Node& node, StepSpec spec) {
       INTAGLIO_TRY(const plan::ValueId id, value_id(input));
       step.inputs.push_back(id);
     }
-    for (const ir::Value* output : node.outputs())
+    if (spec.outputs.empty()) spec.outputs.assign(node.outputs().begin(), node.outputs().end());
+    for (const ir::Value* output : spec.outputs)
       step.outputs.push_back(new_value(*output, plan::ValueKind::temporary, 0));
     for (const Dim& dim : spec.params) step.params.push_back(dim_id(dim));
     step.descriptor = std::move(spec.descriptor);

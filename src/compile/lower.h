@@ -17,9 +17,10 @@ namespace intaglio::compile {
 // What a lowering function hands to the plan: one step.
 struct StepSpec {
   std::unique_ptr<ops::Descriptor> descriptor;
-  std::vector<ir::Value*> inputs;     // run-time operands, in the family's order, absent ones left out
-  std::vector<ir::Value*> constants;  // packed operands, in the family's order; nullptr where absent
-  Dims params;                        // symbolic attributes, in the family's order
+  std::vector<ir::Value*> inputs;        // run-time operands, in the family's order, absent ones left out
+  std::vector<ir::Value*> constants;     // packed operands, in the family's order; nullptr where absent
+  Dims params;                           // symbolic attributes, in the family's order
+  std::vector<ir::Value*> outputs = {};  // in the family's order; empty: all of the node
 };
 
 class Lowering {
@@ -74,5 +75,6 @@ Status lower_matmul(Lowering& lowering, const ir::Node& node);
 Status lower_linear(Lowering& lowering, const ir::Node& node);
 Status lower_quantized_linear(Lowering& lowering, const ir::Node& node);
 Status lower_quantize(Lowering& lowering, const ir::Node& node);
+Status lower_norm_quantize(Lowering& lowering, const ir::Node& node);
 
 }  // namespace intaglio::compile

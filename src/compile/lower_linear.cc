@@ -56,6 +56,7 @@ Status lower_linear(Lowering& lowering, const ir::Node& node) {
   descriptor->output = node.output()->dtype();
   descriptor->bias = bias != nullptr;
   descriptor->residual = node.input(3) != nullptr;
+  descriptor->residual_type = descriptor->output;
   StepSpec spec;
   spec.inputs = {node.input(0)};
   if (descriptor->residual) spec.inputs.push_back(node.input(3));
@@ -63,6 +64,17 @@ Status lower_linear(Lowering& lowering, const ir::Node& node) {
   spec.descriptor = std::move(descriptor);
   return lowering.add_step(node, std::move(spec));
 }
+
+namespace {
+
+Result<ops::Dynamic> dynamic_of(const std::string& name) {
+  for (int i = 0; i < ops::kDynamicCount; ++i) {
+    if (const auto dynamic = static_cast<ops::Dynamic>(i); ops::name_of(dynamic) == name) return dynamic;
+  }
+  return fail(ErrorCode::internal, "unknown dynamic quantisation '" + name + "'");
+}
+
+}  // namespace
 
 Status lower_quantized_linear(Lowering& lowering, const ir::Node& node) {
   auto descriptor = std::make_unique<ops::LinearDescriptor>();
@@ -74,23 +86,25 @@ Status lower_quantized_linear(Lowering& lowering, const ir::Node& node) {
   INTAGLIO_CHECK(want_constant(w_scale, "the weight's scale"));
   INTAGLIO_CHECK(want_constant(w_zero, "the weight's zero point"));
   INTAGLIO_CHECK(want_constant(bias, "the bias"));
-  INTAGLIO_CHECK(set_sizes(*descriptor, *weight, false));
+  INTAGLIO_CHECK(set_sizes(*descriptor, *weight, node.attrs().b("transposed")));
   INTAGLIO_TRY(descriptor->activation, activation_of(node.attrs().s("activation")));
+  INTAGLIO_TRY(descriptor->dynamic, dynamic_of(node.attrs().s("dynamic")));
   if (w_zero != nullptr && all_zero(w_zero->constant())) w_zero = nullptr;
   descriptor->input = node.input(0)->dtype();
   descriptor->weight = weight->dtype();
-  descriptor->output = DType::f32;
-  descriptor->input_scale = true;
+  descriptor->output = node.output()->dtype();
+  descriptor->input_scale = node.input(2) != nullptr;
   descriptor->input_zero = node.input(3) != nullptr;
   descriptor->weight_scale = true;
   descriptor->weight_zero = w_zero != nullptr;
   descriptor->bias = bias != nullptr;
   descriptor->residual = node.input(7) != nullptr;
+  descriptor->residual_type = node.output()->dtype();
   StepSpec spec;
   spec.inputs = {node.input(0)};
-  if (descriptor->input_zero) spec.inputs.push_back(node.input(3));
-  spec.inputs.push_back(node.input(2));
-  if (descriptor->residual) spec.inputs.push_back(node.input(7));
+  for (const std::size_t operand : {3, 2, 7}) {  // the family's order: zero point, scale, residual
+    if (node.input(operand) != nullptr) spec.inputs.push_back(node.input(operand));
+  }
   spec.constants = {weight, w_zero, w_scale, bias};
   spec.descriptor = std::move(descriptor);
   return lowering.add_step(node, std::move(spec));

@@ -22,6 +22,27 @@ Status lower_norm(Lowering& lowering, const ir::Node& node) {
   return lowering.add_step(node, std::move(spec));
 }
 
+Status lower_norm_quantize(Lowering& lowering, const ir::Node& node) {
+  auto descriptor = std::make_unique<ops::NormDescriptor>();
+  descriptor->kind = node.attrs().s("kind") == "rms" ? ops::NormKind::rms : ops::NormKind::layer;
+  descriptor->dtype = node.input(0)->dtype();
+  descriptor->axis = node.attrs().i("axis");
+  descriptor->epsilon = node.attrs().f("epsilon");
+  descriptor->gamma = node.input(1) != nullptr;
+  descriptor->beta = node.input(2) != nullptr;
+  descriptor->quantize = ops::NormQuantize::symmetric;
+  descriptor->keep_float = !node.output(0)->uses().empty();
+  StepSpec spec;
+  if (descriptor->keep_float) spec.outputs.push_back(node.output(0));
+  spec.outputs.push_back(node.output(1));
+  spec.outputs.push_back(node.output(2));
+  for (ir::Value* input : node.inputs()) {
+    if (input != nullptr) spec.inputs.push_back(input);
+  }
+  spec.descriptor = std::move(descriptor);
+  return lowering.add_step(node, std::move(spec));
+}
+
 Status lower_softmax(Lowering& lowering, const ir::Node& node) {
   auto descriptor = std::make_unique<ops::SoftmaxDescriptor>();
   descriptor->dtype = node.input(0)->dtype();

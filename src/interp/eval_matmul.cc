@@ -1,6 +1,7 @@
 // Matrix products. Floating point: products are summed in double (exact products of floats) and rounded once; integers
 // wrap.
 #include "interp/eval.h"
+#include "interp/row_quantisation.h"
 
 namespace intaglio::interp {
 
@@ -108,21 +109,58 @@ std::vector<std::int64_t> without_zero_point(const Tensor& x, const Tensor* zero
   return values;
 }
 
+// The activations of a quantized_linear as integers without their zero point, and a scale for every row.
+template <class C>
+struct Activations {
+  std::vector<std::int64_t> x;
+  std::vector<C> scale;
+};
+
+template <class C>
+Activations<C> given_activations(const EvalArgs& args, std::int64_t rows) {
+  Activations<C> out{without_zero_point(args.in(0), args.maybe(3), false), {}};
+  const bool by_row = args.in(2).element_count() > 1;
+  for (std::int64_t i = 0; i < rows; ++i) out.scale.push_back(load_as<C>(args.in(2), by_row ? i : 0));
+  return out;
+}
+
+template <class C>
+Activations<C> quantised_activations(const EvalArgs& args, std::int64_t rows) {
+  const std::string& dynamic = args.attrs.s("dynamic");
+  const bool by_token = dynamic.starts_with("token"), symmetric = dynamic.ends_with("_symmetric");
+  const std::vector<C> x = load_all<C>(args.in(0));
+  Activations<C> out{std::vector<std::int64_t>(x.size()), {}};
+  const std::size_t k = static_cast<std::size_t>(args.in(0).shape.back());
+  const std::size_t row = by_token ? k : x.size();
+  for (std::size_t first = 0; first < x.size(); first += row) {
+    const RowQuantisation<C> q(std::span<const C>(x).subspan(first, row), symmetric);
+    for (std::size_t i = 0; i < row; ++i) out.x[first + i] = q.quantised(x[first + i]) - q.zero;
+    out.scale.insert(out.scale.end(), row / k, q.scale);
+  }
+  out.scale.resize(static_cast<std::size_t>(rows), C(1));
+  return out;
+}
+
 template <class C>
 Result<Tensors> quantized_linear_of(const EvalArgs& args) {
-  const Tensor& x = args.in(0);
-  const auto a = without_zero_point(x, args.maybe(3), false);
-  const auto b = without_zero_point(args.in(1), args.maybe(5), false);
-  Extents e{0, x.shape.back(), args.shapes[0].back()};
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(args.count()));
+  const Tensor& weight = args.in(1);
+  Extents e{0, args.in(0).shape.back(), args.shapes[0].back()};
   e.m = e.n == 0 ? 0 : args.count() / e.n;
-  product(a.data(), b.data(), sums.data(), e);
-  const C x_scale = load_as<C>(args.in(2), 0);
+  const Activations<C> a =
+      args.attrs.s("dynamic") == "none" ? given_activations<C>(args, e.m) : quantised_activations<C>(args, e.m);
+  std::vector<std::int64_t> b = load_all<std::int64_t>(weight);
+  if (args.attrs.b("transposed")) b = transposed(b, weight.shape[0], weight.shape[1]);
+  if (const Tensor* zero = args.maybe(5); zero != nullptr) {
+    const bool by_column = zero->element_count() > 1;
+    for (std::size_t i = 0; i < b.size(); ++i) b[i] -= zero->as_int(by_column ? static_cast<std::int64_t>(i) % e.n : 0);
+  }
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(args.count()));
+  product(a.x.data(), b.data(), sums.data(), e);
   const bool per_column = args.in(4).element_count() > 1;
   std::vector<C> y(sums.size());
   for (std::size_t i = 0; i < y.size(); ++i) {
     const std::int64_t column = per_column ? static_cast<std::int64_t>(i) % e.n : 0;
-    const C scale = x_scale * load_as<C>(args.in(4), column);
+    const C scale = a.scale[i / static_cast<std::size_t>(e.n)] * load_as<C>(args.in(4), column);
     y[i] = static_cast<C>(static_cast<std::int32_t>(sums[i])) * scale;
   }
   epilogue(args, 6, y);
@@ -147,7 +185,7 @@ Result<Tensors> eval_matmul_integer(const EvalArgs& args) {
 }
 
 Result<Tensors> eval_quantized_linear(const EvalArgs& args) {
-  return args.dtypes[0] == DType::f64 ? quantized_linear_of<double>(args) : quantized_linear_of<float>(args);
+  return args.precision == Precision::f64 ? quantized_linear_of<double>(args) : quantized_linear_of<float>(args);
 }
 
 }  // namespace intaglio::interp

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "interp/eval.h"
+#include "interp/row_quantisation.h"
 
 namespace intaglio::interp {
 
@@ -189,7 +190,7 @@ Result<Tensors> softmax_of(const EvalArgs& args) {
 
 // Both norms over rows of the trailing axes, in double, rounded once.
 template <class C>
-Result<Tensors> norm_of(const EvalArgs& args, bool centred) {
+std::vector<C> norm_rows(const EvalArgs& args, bool centred) {
   const Shape& shape = args.in(0).shape;
   const auto axis = static_cast<std::size_t>(args.attrs.i("axis"));
   const std::span<const std::int64_t> row_shape = std::span(shape).subspan(axis);
@@ -216,7 +217,32 @@ Result<Tensors> norm_of(const EvalArgs& args, bool centred) {
       x[row + i] = static_cast<C>((static_cast<double>(x[row + i]) - mean) / deviation * gamma[i] + beta[i]);
     }
   }
-  return result_of(args, x);
+  return x;
+}
+
+template <class C>
+Result<Tensors> norm_of(const EvalArgs& args, bool centred) {
+  return result_of(args, norm_rows<C>(args, centred));
+}
+
+template <class C>
+Result<Tensors> norm_quantize_of(const EvalArgs& args) {
+  INTAGLIO_TRY(Tensor y,
+               store_all(args.dtypes[0], args.shapes[0], norm_rows<C>(args, args.attrs.s("kind") == "layer")));
+  const std::vector<C> rounded = load_all<C>(y);  // what is quantised is y as stored
+  const std::size_t rows = static_cast<std::size_t>(args.count(2));
+  const std::size_t width = rows == 0 ? 0 : rounded.size() / rows;
+  std::vector<std::int64_t> q;
+  std::vector<C> scale;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto values = std::span<const C>(rounded).subspan(row * width, width);
+    const RowQuantisation<C> quantisation(values, true);
+    for (const C value : values) q.push_back(quantisation.quantised(value) + 128);
+    scale.push_back(quantisation.scale);
+  }
+  INTAGLIO_TRY(Tensor q_tensor, store_all(DType::u8, args.shapes[1], q));
+  INTAGLIO_TRY(Tensor scale_tensor, store_all(args.dtypes[2], args.shapes[2], scale));
+  return Tensors{std::move(y), std::move(q_tensor), std::move(scale_tensor)};
 }
 
 }  // namespace
@@ -229,6 +255,9 @@ Result<Tensors> eval_layer_norm(const EvalArgs& args) {
 }
 Result<Tensors> eval_rms_norm(const EvalArgs& args) {
   return args.in(0).dtype == DType::f64 ? norm_of<double>(args, false) : norm_of<float>(args, false);
+}
+Result<Tensors> eval_norm_quantize(const EvalArgs& args) {
+  return args.precision == Precision::f64 ? norm_quantize_of<double>(args) : norm_quantize_of<float>(args);
 }
 
 }  // namespace intaglio::interp

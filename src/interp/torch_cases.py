@@ -296,5 +296,36 @@ def casts():
     case("cast(%a) {to=f32}", [i], i.to(torch.float64))
 
 
-for group in (unary, binary, movement, reductions, products, quantised, attentions, casts):
+def rows_to_i8(x):
+    """scale = max|row| / 127, 1 if the row is 0; round(x / scale), ties to even."""
+    scale = x.abs().amax(-1, keepdim=True) / 127
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    return torch.round(x / scale), scale
+
+
+def dynamic():
+    x = values("f32", (2, 3, 8))
+    x[1, 1] = 0
+    gamma, beta = values("f32", (8,)), values("f32", (8,))
+    weight, scale = values("i8", (4, 8), -127, 127), torch.tensor([0.5, 0.25, 0.03125, 1.0], dtype=torch.float64)
+    bias, residual = values("f32", (4,)), values("f32", (2, 3, 4))
+    q, row_scale = rows_to_i8(x)
+    product = (q @ weight.to(torch.float64).T) * (row_scale * scale)
+    case('quantized_linear(%a, %b, _, _, %c, _, %d, %e) {transposed=true, activation="gelu", dynamic="token_symmetric"}',
+         [x, weight, scale, bias, residual], F.gelu(product + bias) + residual)
+    u, u_scale, zero = (torch.as_tensor(t) for t in onnx_run("DynamicQuantizeLinear", [x.numpy().astype(np.float32)]))
+    case('quantized_linear(%a, %b, %c, %d, %e) {transposed=true}', [u, weight, u_scale.to(torch.float64), zero, scale],
+         ((u.to(torch.float64) - zero.to(torch.float64)) @ weight.to(torch.float64).T) * (u_scale.to(torch.float64) * scale))
+    u8 = (q + 128).to(torch.uint8)
+    case("quantized_linear(%a, %b, %c, %d, %e) {transposed=true}", [u8, weight, torch.round(row_scale * 64) / 64 + 1, torch.tensor([128], dtype=torch.uint8), scale],
+         (q @ weight.to(torch.float64).T) * ((torch.round(row_scale * 64) / 64 + 1) * scale))
+    y = F.layer_norm(x, (8,), gamma, beta)
+    q, row_scale = rows_to_i8(y)
+    case('norm_quantize(%a, %b, %c) {axis=2, kind="layer"}', [x, gamma, beta], y, (q + 128).to(torch.uint8), row_scale)
+    y = x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-5) * gamma
+    q, row_scale = rows_to_i8(y)
+    case('norm_quantize(%a, %b) {axis=2, kind="rms"}', [x, gamma], y, (q + 128).to(torch.uint8), row_scale)
+
+
+for group in (unary, binary, movement, reductions, products, quantised, attentions, casts, dynamic):
     group()

@@ -31,10 +31,10 @@ Result<Dims> linear_shape(const InferArgs& args, bool transposed) {
   return shape;
 }
 
-// bias [N] and residual (the shape of y), both of dtype `dtype`, at operands i and i + 1.
+// bias [N] of dtype `dtype` or f32 and residual (the shape of y) of dtype `dtype`, at operands i and i + 1.
 Status check_epilogue(const InferArgs& args, std::size_t i, DType dtype, const Dims& y) {
   INTAGLIO_CHECK(require_word(args, "activation", {"none", "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh"}));
-  INTAGLIO_CHECK(require_dtype(args, i, {dtype}));
+  INTAGLIO_CHECK(require_dtype(args, i, {dtype, DType::f32}));
   INTAGLIO_CHECK(require_dtype(args, i + 1, {dtype}));
   if (args.maybe(i) != nullptr) {
     INTAGLIO_CHECK(require_rank(args, i, 1));
@@ -97,22 +97,49 @@ Result<Types> infer_matmul_integer(const InferArgs& args) {
   return Types{Type{DType::i32, std::move(shape)}};
 }
 
-Result<Types> infer_quantized_linear(const InferArgs& args) {
-  INTAGLIO_CHECK(require_dtype(args, 0, {DType::u8, DType::i8}));
-  INTAGLIO_CHECK(require_dtype(args, 1, {DType::u8, DType::i8}));
-  INTAGLIO_CHECK(require_dtype(args, 2, {DType::f32}));
-  INTAGLIO_CHECK(require_dtype(args, 4, {DType::f32}));
-  INTAGLIO_CHECK(require_same_dtype(args, 0, 3));
-  INTAGLIO_CHECK(require_same_dtype(args, 1, 5));
-  INTAGLIO_TRY(Dims shape, linear_shape(args, false));
-  for (const std::size_t i : {std::size_t{2}, std::size_t{3}}) {
-    if (args.maybe(i) != nullptr && !one_element(args.in(i)))
-      return args.error("x_scale and x_zp must have one element");
+namespace {
+
+// The activations of a quantized_linear: 8-bit with a scale, or floating point that is quantised in the op.
+Status check_activations(const InferArgs& args) {
+  const Type& x = args.in(0);
+  INTAGLIO_CHECK(require_word(
+      args, "dynamic", {"none", "tensor_asymmetric", "tensor_symmetric", "token_asymmetric", "token_symmetric"}));
+  if (args.attrs.s("dynamic") != "none") {
+    INTAGLIO_CHECK(require_dtype(args, 0, {DType::f32, DType::bf16}));
+    if (args.maybe(2) != nullptr || args.maybe(3) != nullptr)
+      return args.error("x_scale and x_zp are computed by a dynamic quantisation");
+    return {};
   }
+  INTAGLIO_CHECK(require_dtype(args, 0, {DType::u8, DType::i8}));
+  if (args.maybe(2) == nullptr) return args.error("x_scale is missing");
+  INTAGLIO_CHECK(require_dtype(args, 2, {DType::f32}));
+  INTAGLIO_CHECK(require_same_dtype(args, 0, 3));
+  if (args.maybe(3) != nullptr && !one_element(args.in(3))) return args.error("x_zp must have one element");
+  if (one_element(args.in(2))) return {};
+  Dims rows = x.shape;
+  rows.back() = Dim(1);
+  INTAGLIO_CHECK(require_rank(args, 2, rows.size()));
+  for (std::size_t d = 0; d < rows.size(); ++d)
+    INTAGLIO_CHECK(require_equal(args, args.in(2).shape[d], rows[d], "x_scale has neither one element nor one a row"));
+  return {};
+}
+
+}  // namespace
+
+Result<Types> infer_quantized_linear(const InferArgs& args) {
+  const DType to = args.attrs.dtype("to");
+  if (to != DType::f32 && to != DType::bf16)
+    return args.error(fmt::format("to is {}, wanted: f32, bf16", intaglio::name_of(to)));
+  INTAGLIO_CHECK(require_dtype(args, 1, {DType::u8, DType::i8}));
+  INTAGLIO_CHECK(require_dtype(args, 4, {DType::f32}));
+  INTAGLIO_CHECK(require_same_dtype(args, 1, 5));
+  INTAGLIO_TRY(Dims shape, linear_shape(args, args.attrs.b("transposed")));
+  INTAGLIO_CHECK(check_activations(args));
   for (const std::size_t i : {std::size_t{4}, std::size_t{5}})
     INTAGLIO_CHECK(check_parameter(args, {i, back(shape), nullptr, 0}));
-  INTAGLIO_CHECK(check_epilogue(args, 6, DType::f32, shape));
-  return Types{Type{DType::f32, std::move(shape)}};
+  INTAGLIO_CHECK(require_dtype(args, 6, {DType::f32}));
+  INTAGLIO_CHECK(check_epilogue(args, 6, to, shape));
+  return Types{Type{to, std::move(shape)}};
 }
 
 namespace {

@@ -71,7 +71,7 @@ Result<Types> infer_norm(const InferArgs& args) {
   const std::span<const Dim> normalised = std::span(x.shape).subspan(axis);
   for (std::size_t i = 1; i < args.inputs.size(); ++i) {
     if (args.maybe(i) == nullptr) continue;
-    INTAGLIO_CHECK(require_same_dtype(args, 0, i));
+    INTAGLIO_CHECK(require_dtype(args, i, {x.dtype, DType::f32}));
     INTAGLIO_CHECK(
         require_broadcasts_to(args, args.in(i).shape, normalised,
                               fmt::format("{} does not fit the normalised shape", schema(args.op).inputs[i].name)));
@@ -86,6 +86,19 @@ Result<Types> infer_layer_norm(const InferArgs& args) {
 }
 Result<Types> infer_rms_norm(const InferArgs& args) {
   return infer_norm(args);
+}
+Result<Types> infer_norm_quantize(const InferArgs& args) {
+  INTAGLIO_CHECK(require_dtype(args, 0, {DType::f32, DType::bf16}));
+  INTAGLIO_CHECK(require_word(args, "kind", {"layer", "rms"}));
+  if (args.maybe(2) != nullptr && args.attrs.s("kind") == "rms")
+    return args.error("a root mean square norm has no beta");
+  INTAGLIO_TRY(Types types, infer_norm(args));
+  Type scale{DType::f32, types[0].shape};
+  INTAGLIO_TRY(const std::size_t axis, axis_attr(args, "axis", scale.shape.size(), true));
+  std::fill(scale.shape.begin() + static_cast<std::ptrdiff_t>(axis), scale.shape.end(), Dim(1));
+  types.push_back({DType::u8, types[0].shape});
+  types.push_back(std::move(scale));
+  return types;
 }
 
 }  // namespace intaglio::ir

@@ -102,6 +102,22 @@ void PassContext::near_miss(std::string_view pattern, const ir::Node& node, std:
   near_misses_.push_back({std::string(pattern), name, std::string(reason)});
 }
 
+std::string to_string(const Precision& precision) {
+  if (precision.quantize == Quantize::none) return "none";
+  std::string text =
+      precision.activations == Activations::token ? "dynamic, activations by token" : "dynamic, activations by tensor";
+  if (precision.keep_first || precision.keep_last) {
+    text += precision.keep_first && precision.keep_last ? ", first and last linear kept"
+            : precision.keep_first                      ? ", first linear kept"
+                                                        : ", last linear kept";
+  }
+  return text;
+}
+
+void PassContext::kept_float(std::string_view rule, const ir::Node& node) {
+  kept_float_.push_back({std::string(rule), name_of_node(node)});
+}
+
 std::span<const Pass> all_passes() {
   return kPasses;
 }

@@ -23,10 +23,33 @@ struct NearMiss {
   std::string pattern, node, reason;
 };
 
+// Why a node was left in floating point though its kind is quantised: a rule, not a failure.
+struct KeptFloat {
+  std::string rule, node;
+};
+
+enum class Quantize : std::uint8_t { none, dynamic };
+// How the activations of a dynamically quantised linear become 8-bit integers.
+enum class Activations : std::uint8_t {
+  token,   // each row by itself, symmetric: scale = max|x| / 127
+  tensor,  // all of x at once, asymmetric u8: ONNX DynamicQuantizeLinear
+};
+// The arithmetic that the passes of stage `precision` give a graph. Read by passes/quant/.
+struct Precision {
+  DType dtype = DType::f32;  // of floating-point values between inputs and outputs: f32 or bf16
+  Quantize quantize = Quantize::none;
+  Activations activations = Activations::token;
+  bool keep_first = false, keep_last = false;  // the first and the last linear of the graph stay floating point
+};
+
+// "none", "dynamic, activations by token, first and last linear kept": for people.
+std::string to_string(const Precision& precision);
+
 struct PassOptions {
   std::set<std::string, std::less<>> disabled;           // names of passes to leave out
   std::size_t fold_limit_bytes = std::size_t{64} << 20;  // a folded constant may have max(this, 4x its inputs)
-  bool verify_each = false;                              // run the verifier after every pass that changed something
+  Precision precision;
+  bool verify_each = false;  // run the verifier after every pass that changed something
 };
 
 class PassContext {
@@ -36,6 +59,9 @@ class PassContext {
   void applied(std::string_view pattern, const ir::Node& node);
   // Recorded once per (pattern, node); later sweeps that succeed on the same node withdraw it.
   void near_miss(std::string_view pattern, const ir::Node& node, std::string_view reason);
+  // A rule of quantisation left this node in floating point.
+  void kept_float(std::string_view rule, const ir::Node& node);
+  const std::vector<KeptFloat>& kept_float() const { return kept_float_; }
   const std::vector<Applied>& fusions() const { return applied_; }
   const std::vector<NearMiss>& near_misses() const { return near_misses_; }
 
@@ -43,11 +69,12 @@ class PassContext {
   PassOptions options_;
   std::vector<Applied> applied_;
   std::vector<NearMiss> near_misses_;
+  std::vector<KeptFloat> kept_float_;
 };
 
 struct Pass {
   std::string_view name;     // "fuse_layer_norm"
-  std::string_view stage;    // "simplify", "recognise", "fuse", "layout": see passes.inc
+  std::string_view stage;    // "simplify", "recognise", "fuse", "layout", "precision": see passes.inc
   std::string_view purpose;  // one line for people
   // Returns the number of rewrites. Errors (internal) only; a graph that does not match is left alone.
   Result<int> (*run)(ir::Graph& graph, PassContext& context);

@@ -90,6 +90,8 @@ void io_report(A& archive, Report& report) {
   archive.io(report.model);
   archive.io(report.format);
   archive.io(report.model_nodes);
+  archive.io(report.dtype);
+  archive.io(report.quantize);
   list(archive, report.fusions, [&](Fusion& fusion) {
     archive.io(fusion.pattern);
     archive.io(fusion.node);
@@ -102,6 +104,10 @@ void io_report(A& archive, Report& report) {
   list(archive, report.fallbacks, [&](Fallback& fallback) {
     archive.io(fallback.node);
     archive.io(fallback.reason);
+  });
+  list(archive, report.kept_float, [&](KeptFloat& kept) {
+    archive.io(kept.rule);
+    archive.io(kept.node);
   });
 }
 

@@ -68,13 +68,20 @@ struct NearMiss {
 struct Fallback {
   std::string node, reason;
 };
+// A linear that a rule of quantisation left in floating point.
+struct KeptFloat {
+  std::string rule, node;
+};
 struct Report {
   std::string model;   // file name without its folder
   std::string format;  // "onnx" or "pt2"
   std::int64_t model_nodes = 0;
+  std::string dtype = "f32";      // of floating-point arithmetic
+  std::string quantize = "none";  // "dynamic: token" and the like
   std::vector<Fusion> fusions;
   std::vector<NearMiss> near_misses;
   std::vector<Fallback> fallbacks;
+  std::vector<KeptFloat> kept_float;
 };
 
 // What became of the wish to have packed weights on huge pages. Not saved: it is of this process.

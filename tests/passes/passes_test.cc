@@ -7,7 +7,11 @@
 //   none
 //                                        of this file's pattern)
 //   # shape: input=2x3                   concrete shapes of inputs with symbolic dims
-//   # keep: pass, pass                   other passes that may run (default: the file's pass and the simplifications)
+//   # precision: dtype=bf16 quantize=dynamic activations=tensor keep=first,last     (default: f32, nothing quantised)
+//   # kept: rule: node                   must be among what rules left in floating point (any number)
+//   # tolerance: 0.02                    of values, relative to the largest of the output (default: equal but for
+//   decimals) # keep: pass, pass                   other passes that may run (default: the file's pass and the
+//   simplifications)
 // Structure is judged by these lines, values by the interpreter in float64 on seeded random inputs.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -34,12 +38,30 @@ struct Case {
   std::vector<std::pair<std::string, std::string>> near_misses;
   std::map<std::string, Shape> shapes;
   std::set<std::string, std::less<>> keep;
+  Precision precision;
+  std::vector<std::pair<std::string, std::string>> kept;
+  double tolerance = 0;
 };
 
 std::string trim(std::string text) {
   text.erase(0, text.find_first_not_of(' '));
   text.erase(text.find_last_not_of(" \r") + 1);
   return text;
+}
+
+Precision parse_precision(const std::string& text) {
+  Precision out;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (word == "dtype=bf16") out.dtype = DType::bf16;
+    if (word == "quantize=dynamic") out.quantize = Quantize::dynamic;
+    if (word == "activations=tensor") out.activations = Activations::tensor;
+    if (word.starts_with("keep=")) {
+      out.keep_first = word.find("first") != std::string::npos;
+      out.keep_last = word.find("last") != std::string::npos;
+    }
+  }
+  return out;
 }
 
 void read_directive(const std::string& line, Case& out) {
@@ -59,6 +81,12 @@ void read_directive(const std::string& line, Case& out) {
     const auto colon = miss->find(':');
     out.near_misses.emplace_back(trim(miss->substr(0, colon)), trim(miss->substr(colon + 1)));
   }
+  if (const auto kept = after("kept")) {
+    const auto colon = kept->find(':');
+    out.kept.emplace_back(trim(kept->substr(0, colon)), trim(kept->substr(colon + 1)));
+  }
+  if (const auto precision = after("precision")) out.precision = parse_precision(*precision);
+  if (const auto tolerance = after("tolerance")) out.tolerance = std::stod(*tolerance);
   if (const auto shapes = after("shape")) {
     std::istringstream words(*shapes);
     for (std::string word; words >> word;)
@@ -123,10 +151,22 @@ std::vector<ir::Tensor> random_inputs(const ir::Graph& graph, const Case& test) 
   return inputs;
 }
 
-void expect_equal(const std::vector<ir::Tensor>& before, const std::vector<ir::Tensor>& after) {
+// Results of other arithmetic: no element further off than a share of the output's largest.
+void expect_near(const ir::Tensor& before, const ir::Tensor& after, double tolerance) {
+  double largest = 0;
+  for (std::int64_t k = 0; k < before.element_count(); ++k) largest = std::max(largest, std::abs(before.as_double(k)));
+  for (std::int64_t k = 0; k < before.element_count(); ++k)
+    ASSERT_NEAR(before.as_double(k), after.as_double(k), tolerance * largest) << "element " << k;
+}
+
+void expect_equal(const std::vector<ir::Tensor>& before, const std::vector<ir::Tensor>& after, double tolerance) {
   ASSERT_EQ(before.size(), after.size());
   for (std::size_t i = 0; i < before.size(); ++i) {
     ASSERT_EQ(before[i].shape, after[i].shape);
+    if (tolerance != 0) {
+      expect_near(before[i], after[i], tolerance);
+      continue;
+    }
     for (std::int64_t k = 0; k < before[i].element_count(); ++k) {
       const double a = before[i].as_double(k);
       const double b = after[i].as_double(k);
@@ -150,6 +190,7 @@ void run_case(const std::string& pass, const Case& test) {
 
   PassOptions options;
   options.verify_each = true;
+  options.precision = test.precision;
   for (const Pass& other : all_passes()) {
     const bool wanted = other.name == pass || other.stage == "simplify" || test.keep.contains(other.name);
     if (!wanted) options.disabled.emplace(other.name);
@@ -174,9 +215,18 @@ void run_case(const std::string& pass, const Case& test) {
     for (const NearMiss& miss : context.near_misses())
       ADD_FAILURE() << "near miss of " << miss.pattern << ": " << miss.reason;
   }
-  const auto after = interp::run(graph, inputs, {.precision = interp::Precision::f64});
+  for (const auto& [rule, node] : test.kept) {
+    bool found = false;
+    for (const KeptFloat& kept : context.kept_float())
+      found = found || (kept.node == node && kept.rule.find(rule) != std::string::npos);
+    EXPECT_TRUE(found) << "not kept: " << node << " by " << rule;
+  }
+  EXPECT_EQ(context.kept_float().size(), test.kept.size());
+  // Rounding to bf16 is what is tested, so it must happen; everything else is exact in float64.
+  const auto precision = test.precision.dtype == DType::bf16 ? interp::Precision::f32 : interp::Precision::f64;
+  const auto after = interp::run(graph, inputs, {.precision = precision});
   ASSERT_TRUE(after) << after.error().to_string();
-  expect_equal(*before, *after);
+  expect_equal(*before, *after, test.tolerance);
 }
 
 class PassText : public testing::TestWithParam<Pass> {};

@@ -1,6 +1,7 @@
 // The fused kernels compute in f32. What comes in another floating dtype is written out with ops that take it:
 // Before:  %y = attention(%q, %k, %v, %mask)   (f16 or bf16)     After:  attention between casts to f32 and back
-// Before:  %y = linear(%x, %w, %b, %r)         (not f32)         After:  matmul, add, activation, add
+// Before:  %y = linear(%x, %w, %b, %r)         (f64, or %w not constant)  After:  matmul, add, activation, add
+// Before:  %y = linear(%x, %w, %b)             (f16 or bf16, %b too)      After:  linear with a cast of %b to f32
 // Before:  %y = quantize(%x, %s, %z)           (not f32)         After:  quantize after casts to f32
 // Before:  %y = dequantize(%x, %s, %z)         (not f32)         After:  a cast of the f32 dequantize
 // Each is reported as a near miss of its family: it runs, but not in the fused form.
@@ -74,6 +75,16 @@ bool other_float(const ir::Value* value) {
   return value != nullptr && is_floating(value->dtype()) && value->dtype() != DType::f32;
 }
 
+// Kernels add the bias before they round to 16 bits.
+Result<bool> widen_bias(ir::Graph& graph, ir::Node& linear) {
+  if (!other_float(linear.input(2))) return false;
+  ir::NodeSpec cast{ir::Op::cast,    {linear.input(2)},       {{"to", DType::f32}},
+                    linear.origin(), linear.input(2)->name(), {}};
+  INTAGLIO_TRY(ir::Value * bias, graph.add1(std::move(cast), &linear));
+  graph.set_input(&linear, 2, bias);
+  return true;
+}
+
 Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   const auto report = [&](const ir::Value* value) {
     context.near_miss(ir::name_of(node.op()), node,
@@ -82,7 +93,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   switch (node.op()) {
     case ir::Op::linear: {
       const bool constant = node.input(1)->is_constant() && (node.input(2) == nullptr || node.input(2)->is_constant());
-      if (!other_float(node.output()) && constant) return false;
+      if (constant && node.output()->dtype() != DType::f64) return widen_bias(graph, node);
       if (constant)
         report(node.output());
       else
