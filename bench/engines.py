@@ -16,6 +16,8 @@ from common import OURS, PLANS, generate, plan_of
 from tool import ROOT, ToolError
 from worker import HERE, Worker, intaglio_worker, peer_environment, peer_worker
 
+from catalogue import SPECS  # isort: skip (found through common)
+
 MADE = ROOT / ".cache" / "peers"
 
 
@@ -29,6 +31,7 @@ class Subject:
     inputs: tuple[str, ...]
     key: str
     torch: str | None = None
+    vocabulary: int = 2000  # at least
 
 
 def subject(name: str, form: str = "training.pt2") -> Subject:
@@ -36,7 +39,8 @@ def subject(name: str, form: str = "training.pt2") -> Subject:
     folder = generate(name)
     inputs = tuple(json.loads((folder / "model.json").read_text())["inputs"])
     key = json.loads((folder / "stamp.json").read_text())["key"]
-    return Subject(name, folder / f"{name}.{form}", folder / f"{name}.op20.onnx", inputs, key, name)
+    vocabulary = int(SPECS[name].settings.get("vocab_size", Subject.vocabulary))
+    return Subject(name, folder / f"{name}.{form}", folder / f"{name}.op20.onnx", inputs, key, name, vocabulary)
 
 
 def _made(model: Subject, kind: str, suffix: str, expected_name: str) -> Path:
@@ -47,6 +51,7 @@ def _made(model: Subject, kind: str, suffix: str, expected_name: str) -> Path:
         print(f"  {model.name}: {expected_name} …", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
             command = [sys.executable, str(HERE / "quantise.py"), kind, str(model.onnx), f"{temporary}/model{suffix}"]
+            command.append(str(model.vocabulary))
             environment = {**os.environ, **peer_environment(len(os.sched_getaffinity(0)))}
             done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
             if done.returncode != 0:

@@ -15,7 +15,8 @@ from tool import ROOT, ToolError, call
 
 FOLDER = ROOT / "bench" / "results"
 SCHEMA = "intaglio.bench/1"
-PACKAGES = ("onnxruntime", "torch", "transformers", "numpy")
+LONG_TABLE = 50
+PACKAGES = ("onnxruntime", "openvino", "nncf", "torch", "torchao", "transformers", "numpy")
 
 
 def _processor() -> str:
@@ -58,7 +59,7 @@ def environment() -> dict[str, Any]:
 
 
 def _text(content: dict[str, Any]) -> str:
-    """JSON with a line for each row of a flat table, so that long tables stay short files."""
+    """JSON with a line for each row of a flat or long table, so that long tables stay short files."""
     parts = []
     for key, value in content.items():
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value) and _flat(value):
@@ -70,7 +71,7 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _flat(rows: list[dict[str, Any]]) -> bool:
-    return not any(isinstance(value, dict | list) for row in rows for value in row.values())
+    return len(rows) > LONG_TABLE or not any(isinstance(value, dict | list) for row in rows for value in row.values())
 
 
 def write_file(path: Path, content: dict[str, Any]) -> None:

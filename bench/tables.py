@@ -59,7 +59,7 @@ def _memory(content: dict[str, Any]) -> str:
     figures = ("weights_mb", "arena_mb", "peak_rss_mb", "allowed_mb")
     peaks = [[str(peak["tokens"]), *(f"{peak[name]:.0f}" for name in figures)] for peak in content["peaks"]]
     parts = [
-        "Resident memory of one process (ours: on a plan) after one run of 128 tokens, then one of 512, then one of each "
+        "Resident memory of one process (ours: on a plan) after a run of 128 tokens, then one of 512, then one of each "
         "of 72 lengths up to 512; load without the import of a framework; first run and run: 128 tokens.",
         markdown_table(header, table, "llrrrrrrr"),
         "Peak of `intaglio run` on the plan in f32:",

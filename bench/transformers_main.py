@@ -22,7 +22,10 @@ from rounds import Budget
 from tool import ROOT
 from transformers_run import CONTESTS, Choice, Run, State, compile_peers, say
 
+from catalogue import SPECS  # isort: skip (found through common)
+
 MODELS = ("bert-base", "bert-large", "roberta-base", "distilbert-base")
+DECODERS = ("gpt2-2", "gptj-2", "llama-wide-2")
 TOKENS = (8, 16, 32, 64, 128, 256, 512)
 FULL_STATE = ROOT / ".cache" / "bench" / "transformers-full.jsonl"
 USUAL = tuple(peer.label for peer in PEERS if peer.usual)
@@ -35,7 +38,8 @@ def _usual() -> Choice:
 
 def _full() -> Choice:
     shapes = tuple((batch, tokens) for batch in (1, 8) for tokens in TOKENS)
-    return Choice(MODELS, {1: shapes, 2: shapes}, budget=Budget(seconds=90))
+    models = (*MODELS, *(name for name in DECODERS if name in SPECS))
+    return Choice(models, {1: shapes, 2: shapes}, budget=Budget(seconds=90))
 
 
 def _quick() -> Choice:
@@ -112,9 +116,11 @@ def main() -> int:
     path = FULL_STATE if arguments.full and not narrowed else None
     if path is not None and arguments.fresh:
         path.unlink(missing_ok=True)
-    state = State(path)
+    about = results.environment()
+    state = State(path, {"date": about["date"], "commit": about["commit"]})
     if state.cells:
-        say(f"{len(state.cells)} cells are finished already ({path}; --fresh forgets them)")
+        commits = ", ".join(sorted({cell["commit"] for cell in state.cells.values()}))
+        say(f"{len(state.cells)} cells are finished already, of {commits} ({path}; --fresh forgets them)")
     run = Run(choice, subject, bench_cases, state)
     run.execute()
     rows = run.results()

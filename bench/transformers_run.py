@@ -37,6 +37,11 @@ class Choice:
         return [peer for peer in PEERS if peer.contest == contest and peer.label in self.peers]
 
 
+def own_dtypes(contest: str) -> list[str]:
+    """Ours that the contest is about; the others of OWN_OF_CONTEST are guests."""
+    return [dtype for dtype in OWN_OF_CONTEST[contest] if OWN_ENGINES[dtype].contest == contest]
+
+
 def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
@@ -50,8 +55,8 @@ def reason(error: ToolError) -> str:
 class State:
     """Finished cells, a line of JSON each. Without a path nothing is kept."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, stamp: dict[str, Any] | None = None) -> None:
+        self._path, self._stamp = path, stamp or {}  # the stamp, date and commit, goes into each cell
         self.cells: dict[str, dict[str, Any]] = {}
         if path is not None and path.exists():
             for line in path.read_text().splitlines():
@@ -61,6 +66,7 @@ class State:
 
     def add(self, cell: dict[str, Any]) -> None:
         """Keeps a cell at once."""
+        cell = {**cell, **self._stamp}
         self.cells[cell["cell"]] = cell
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +130,7 @@ class Run:
 
     def _run_contest(self, model: Subject, threads: int, contest: str, cases: dict[Shape, Case]) -> None:
         todo = [s for s in cases if self._key(model.name, threads, contest, s) not in self._state.cells]
-        if not todo:
+        if not todo or all((model.name, dtype) in self._unplanned for dtype in own_dtypes(contest)):
             return
         with contextlib.ExitStack() as stack:
             workers = []
