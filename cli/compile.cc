@@ -56,6 +56,7 @@ Json report_json(const PlanOptions& options, const Model& model, double save_ms)
           {"model_nodes", facts.model_nodes},
           {"steps", facts.steps},
           {"fused", facts.fused},
+          {"kept_float", kept_float_json(explanation.kept_float)},
           {"near_misses", explanation.near_misses.size()},
           {"fallbacks", explanation.fallbacks.size()},
           {"packs", facts.packs},
@@ -76,9 +77,12 @@ void report_text(const PlanOptions& options, const Model& model, double save_ms)
                     options.model, megabytes(facts.weight_bytes)));
   print(fmt::format("{} nodes became {} steps; {} fusions, {} near misses, {} fallbacks\n", facts.model_nodes,
                     facts.steps, facts.fused, explanation.near_misses.size(), explanation.fallbacks.size()));
+  if (facts.dtype != "f32" || facts.quantize != "none")
+    print(fmt::format("arithmetic {}, quantisation {}\n", facts.dtype, facts.quantize));
   print(fmt::format("{} weights packed ({}), once each\n", facts.packs, megabytes(facts.packed_bytes)));
   print(fmt::format("import {}, passes {}, packing {}, saving {}\n", milliseconds(facts.import_ms),
                     milliseconds(facts.passes_ms), milliseconds(facts.lower_ms), milliseconds(save_ms)));
+  for (const KeptFloat& kept : explanation.kept_float) print("not quantised: " + kept.node + ": " + kept.rule + "\n");
   if (!explanation.near_misses.empty() || !explanation.fallbacks.empty())
     print("'intaglio explain " + options.output + "' tells the reasons\n");
 }

@@ -71,6 +71,12 @@ std::string arithmetic_of(const ModelFacts& facts) {
   return facts.dtype == "f32" ? "int8" : "int8+" + facts.dtype;
 }
 
+Json kept_float_json(const std::vector<KeptFloat>& kept) {
+  Json rows = Json::array();
+  for (const KeptFloat& each : kept) rows.push_back({{"node", each.node}, {"rule", each.rule}});
+  return rows;
+}
+
 Json huge_pages_json(const ModelFacts& facts, bool wanted) {
   if (!wanted) return {};
   return {{"bytes", facts.huge_page_bytes},

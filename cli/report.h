@@ -29,6 +29,8 @@ Json ports_json(const std::vector<PortInfo>& ports);
 Json ports_json(const std::vector<InspectedPort>& ports);
 // The arithmetic of a model in one word: "f32", "bf16", "int8" (quantised linears, the rest f32), "int8+bf16".
 std::string arithmetic_of(const ModelFacts& facts);
+// [{node, rule}]: linears that a rule left in floating point.
+Json kept_float_json(const std::vector<KeptFloat>& kept);
 // "huge_pages": what became of --huge-pages; null without it.
 Json huge_pages_json(const ModelFacts& facts, bool wanted);
 Json tensor_json(const std::string& name, const Tensor& tensor);
