@@ -16,18 +16,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Need:
-    """Least speed over the best peer: in cells below 32 tokens, in others, in the geometric mean."""
+    """Least speed over the best peer: with few tokens (below `few`), with more, in the geometric mean."""
 
-    few_tokens: float
-    others: float
+    few: int
+    with_few: float
+    with_more: float
     mean: float
 
 
-FEW_TOKENS = 32
 NEEDS = {
-    "f32": Need(0.95, 1.0, 1.15),
-    "bf16": Need(0.0, 1.3, 1.8),
-    "int8": Need(1.0, 1.5, 2.0),
+    "f32": Need(16, 0.95, 1.0, 1.15),
+    "bf16": Need(32, 0.0, 1.3, 1.8),
+    "int8": Need(32, 1.0, 1.5, 2.0),
 }
 # BERT-base in int8 with 128 tokens on one thread: 0.36 times the latency of the best peer.
 HELD_INT8 = ("bert-base", 1, 128, 1)
@@ -164,7 +164,7 @@ def missed(rows: list[Row]) -> list[str]:
     for (contest, dtype), ratios in against_peers(found).items():
         need = NEEDS[contest]
         for ratio, cell in ratios:
-            least = need.few_tokens if cell.tokens < FEW_TOKENS else need.others
+            least = need.with_few if cell.tokens < need.few else need.with_more
             if (cell.model, cell.batch, cell.tokens, cell.threads) == HELD_INT8 and contest == "int8":
                 least = LEAST_HELD_INT8
             if ratio < least:

@@ -15,6 +15,7 @@ from harness import ToolCase, main
 
 import common  # isort: skip (bench/, found through harness)
 import engines  # isort: skip
+import memory  # isort: skip
 import transformers_run  # isort: skip
 import transformers_tables  # isort: skip
 import verdicts  # isort: skip
@@ -120,6 +121,23 @@ ROWS = [
     _row("bf16", "intaglio", "f32", 128, 30.0, 2),
     _row("bf16", "openvino", "bf16", 128, 50.0, 2),
 ]
+
+
+class Memory(ToolCase):
+    """The figures of memory.py, without running anything."""
+
+    def test_lengths(self) -> None:
+        found = memory.lengths(72, 512)
+        self.assertEqual((len(set(found)), min(found), max(found)), (72, 1, 512))
+        self.assertEqual(found, memory.lengths(72, 512))
+
+    def test_what_is_missed(self) -> None:
+        row = {"engine": "intaglio", "dtype": "int8", "load_ms": 2.0, "first_run_ms": 70.0, "run_ms": 45.0,
+               "rss_mb": {"128 tokens": 180.0, "72 lengths": 215.0}, "allowed_mb": 210}  # fmt: skip
+        lines = memory._missed([row, {**row, "engine": "openvino"}], [])
+        self.assertEqual(len(lines), 2, lines)
+        self.assertIn("215 MB resident", lines[0])
+        self.assertIn("load and first run 72.0 ms", lines[1])
 
 
 class Verdicts(ToolCase):
