@@ -132,8 +132,41 @@ void drop_use(std::vector<Use>& uses, const Node* node, std::size_t index) {
 
 }  // namespace
 
+namespace {
+
+// The operand that `value` has the elements of, in the same order and up to rounding; nullptr if there is none.
+Value* same_elements(const Value* value) {
+  const Node* node = value->producer();
+  if (node == nullptr) return nullptr;
+  const bool rounds = node->op() == Op::cast && is_floating(value->dtype()) && is_floating(node->input(0)->dtype());
+  return rounds || node->op() == Op::reshape ? node->input(0) : nullptr;
+}
+
+}  // namespace
+
+const std::vector<std::string>& Value::sources() const {
+  const Value* value = this;
+  for (const Value* of = value; of != nullptr && value->sources_.empty(); of = same_elements(of)) value = of;
+  return value->sources_;
+}
+
+void Graph::remember_values() {
+  for (Value& value : values_) value.sources_ = {value.name_};
+}
+
+void Graph::remember_parts(Value* whole, std::span<const Value* const> parts) {
+  std::vector<std::string> sources;
+  for (const Value* part : parts) {
+    if (part->sources().size() == 1) sources.push_back(part->sources()[0]);
+  }
+  if (sources.size() == parts.size()) whole->sources_ = std::move(sources);
+}
+
 void Graph::replace_all_uses(Value* from, Value* to) {
   if (from == to) return;
+  for (Value* value = to; value != nullptr && value->sources_.empty(); value = same_elements(value)) {
+    value->sources_ = from->sources_;
+  }
   for (const Use& use : from->uses_) {
     const auto index = static_cast<std::size_t>(use.index);
     (use.node == nullptr ? outputs_[index].value : use.node->inputs_[index]) = to;

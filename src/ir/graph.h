@@ -50,11 +50,14 @@ class Value {
   const Tensor& constant() const { return *constant_; }  // precondition: is_constant()
   std::span<const Use> uses() const { return uses_; }
   bool has_one_use() const { return uses_.size() == 1; }
+  // Which values this one computes: see Graph::remember_values. Several: those, side by side along the last axis.
+  const std::vector<std::string>& sources() const;
 
  private:
   friend class Graph;
   friend Graph clone(const Graph& graph);
   std::string name_;
+  std::vector<std::string> sources_;
   Type type_;
   Node* producer_ = nullptr;
   int output_index_ = 0;
@@ -128,7 +131,15 @@ class Graph {
   void add_guard(DimGuard guard);  // nothing if the same pair (in either order) is already there
 
   // ---- rewriting. Types are not inferred again: what replaces a value must have its type (verify() checks).
-  void replace_all_uses(Value* from, Value* to);  // outputs of the graph included
+  // Outputs of the graph included. What takes the place of `from` without sources of its own gets those of `from`: `to`,
+  // and what `to` is a reshape or a floating-point cast of.
+  void replace_all_uses(Value* from, Value* to);
+  // From now on every value knows which of the present ones it computes, up to rounding: value.sources() is the name of
+  // that one (the value itself now, its replacements later), or empty for what rewriting adds in between.
+  void remember_values();
+  // For a value that holds others side by side along its last axis, before they go: its sources are theirs, in order.
+  // Nothing if one of them has not exactly one.
+  void remember_parts(Value* whole, std::span<const Value* const> parts);
   void set_input(Node* node, std::size_t index, Value* value);
   void set_output(std::size_t index, Value* value);
   // Precondition: no output of the node is used.

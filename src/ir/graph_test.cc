@@ -36,6 +36,43 @@ TEST(Graph, KeepsUseLists) {
   ASSERT_TRUE(verify(g));
 }
 
+TEST(Graph, RemembersWhatValuesCompute) {
+  using Names = std::vector<std::string>;
+  Graph g;
+  Value* x = g.add_input("x", f32({2, 3}));
+  Builder b(g);
+  Value* y = *b.relu(x);
+  g.add_output("out", y);
+  EXPECT_TRUE(x->sources().empty());  // nobody asked
+  g.remember_values();
+
+  Value* added = *b.tanh(x);
+  EXPECT_TRUE(added->sources().empty());
+  Value* narrow = *b.cast(added, DType::bf16);
+  Value* flat = *b.reshape(narrow, {6});
+  Value* back = *b.reshape(flat, {2, 3});
+  Value* wide = *b.cast(back, DType::f32);
+  g.replace_all_uses(y, wide);
+  for (const Value* value : {y, wide, back, flat, narrow, added}) EXPECT_EQ(value->sources(), Names{y->name()});
+  EXPECT_EQ(x->sources(), Names{"x"});
+
+  Value* of_input = *b.cast(x, DType::bf16);  // never put anywhere
+  EXPECT_EQ(of_input->sources(), Names{"x"});
+  EXPECT_TRUE((*b.cast(x, DType::i8))->sources().empty());
+  g.replace_all_uses(wide, x);  // has a source of its own
+  EXPECT_EQ(x->sources(), Names{"x"});
+
+  Value* whole = *b.concat({x, y}, 1);
+  Value* tail = *b.tanh(y);
+  g.remember_parts(whole, std::vector<const Value*>{x, tail});
+  EXPECT_TRUE(whole->sources().empty());
+  g.remember_parts(whole, std::vector<const Value*>{x, y});
+  EXPECT_EQ(whole->sources(), (Names{"x", y->name()}));
+
+  const Graph twin = clone(g);
+  EXPECT_EQ(twin.find_value(whole->name())->sources(), whole->sources());
+}
+
 TEST(Graph, SetInputExtendsWithAbsentOperands) {
   Graph g;
   Value* x = g.add_input("x", f32({2, 4}));
