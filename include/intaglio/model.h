@@ -166,5 +166,18 @@ INTAGLIO_API Expected<Model> try_load(const std::string& path, const LoadOptions
 // load for a plan file (by its content), compile for anything else.
 INTAGLIO_API Model open(const std::string& path, const CompileOptions& options = {});
 
+struct AccuracyOptions {
+  // Only steps whose node or op this names: a part of the name, or a pattern with * and ?. Empty: all.
+  std::string layers;
+  // Memory for values that are kept for comparison; the reference may use as much once more.
+  std::size_t max_bytes = std::size_t{8} << 30;
+};
+// Compiles a .onnx or .pt2 file, runs it on one thread, and compares what every step writes with what a slow
+// interpreter computes of the file's graph, before any optimisation, in float64. Thousands of times slower than a run.
+// `inputs` by name, as in Model::run. Throws Error: as compile and Model::run; usage if `layers` names no step, or for
+// a plan, which has no graph; unsupported if max_bytes is not enough.
+INTAGLIO_API AccuracyReport accuracy(const std::string& path, const CompileOptions& options,
+                                     const std::vector<NamedTensor>& inputs, const AccuracyOptions& wish = {});
+
 }  // namespace v1
 }  // namespace intaglio

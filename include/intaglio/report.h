@@ -122,6 +122,41 @@ struct Profile {
   std::size_t arena_bytes = 0;
 };
 
+// ---- accuracy, step by step (accuracy() in model.h)
+// Of a value against the same one in float64. Elements that are NaN in both, or the same infinity, agree; others that
+// are not finite are counted as `odd` and left out of the figures, but rel_l2 is then infinite.
+struct ErrorFigures {
+  double max_abs = 0;  // largest |actual - exact|
+  double rmse = 0;     // root of the mean of (actual - exact)^2
+  double rel_l2 = 0;   // |actual - exact| / |exact|, Euclidean; infinite if `exact` alone is 0
+  double cosine = 1;   // of the angle between actual and exact; 1 if either is 0
+  std::int64_t odd = 0;
+};
+// A value that a step of the compiled model writes.
+struct LayerAccuracy {
+  std::int64_t step = 0;  // number in the order of execution, as in Explanation::steps
+  std::string node, op, kernel;
+  std::string dtype;                // as the step writes it
+  std::vector<std::int64_t> shape;  // in this run
+  // Names of the model's values that it was compared with: several if the step writes them side by side.
+  std::vector<std::string> compared_with;
+  std::string not_compared;  // why it could not be; empty if it was
+  ErrorFigures error;
+  // Largest rel_l2 of what the step read: 0 if that was exact. What cannot be compared passes on that of its own inputs.
+  double input_rel_l2 = 0;
+};
+struct OutputAccuracy {
+  std::string name;
+  ErrorFigures error;
+};
+struct AccuracyReport {
+  std::string model, format;
+  std::int64_t steps = 0;             // of the plan, whatever was asked for
+  std::vector<LayerAccuracy> layers;  // largest rel_l2 first; those not compared last
+  std::vector<OutputAccuracy> outputs;
+  double compile_ms = 0, run_ms = 0, reference_ms = 0;
+};
+
 // ---- the machine
 struct DoctorVariable {
   std::string name, value, meaning;

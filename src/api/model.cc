@@ -59,7 +59,8 @@ plan::HugePageOptions huge_pages(bool wanted) {
   return options;
 }
 
-// The tensor's bytes are shared with the caller's tensor for the time of the compilation.
+}  // namespace
+
 ir::Tensor to_ir(const v1::Tensor& tensor) {
   ir::Tensor out;
   out.dtype = to_room(tensor.dtype());
@@ -103,6 +104,8 @@ compile::CompileOptions to_rooms(const v1::CompileOptions& options) {
   return out;
 }
 
+namespace {
+
 v1::Model compile_model(const std::string& path, const v1::CompileOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const ops::PackCounters before = ops::pack_counters();
@@ -134,6 +137,41 @@ v1::Model load_model(const std::string& path, const v1::LoadOptions& options) {
 }
 
 }  // namespace
+
+namespace {
+
+std::string names_of(const std::vector<v1::PortInfo>& ports) {
+  std::string names;
+  for (const v1::PortInfo& port : ports) names += (names.empty() ? "" : ", ") + port.name;
+  return names;
+}
+
+}  // namespace
+
+std::vector<const v1::Tensor*> match_inputs(const std::vector<v1::PortInfo>& ports, const std::vector<v1::NamedTensor>& given) {
+  std::vector<const v1::Tensor*> ordered(ports.size(), nullptr);
+  std::vector<std::string> known;
+  for (const v1::PortInfo& port : ports) known.push_back(port.name);
+  for (const v1::NamedTensor& named : given) {
+    const auto found = std::ranges::find(known, named.name);
+    if (found == known.end()) {
+      const auto near = did_you_mean(named.name, known);
+      throw v1::Error(v1::ErrorCode::usage, "the model has no such input", "input '" + named.name + "'",
+                      (near ? "did you mean '" + *near + "'? " : std::string()) + "inputs: " + names_of(ports));
+    }
+    const auto index = static_cast<std::size_t>(found - known.begin());
+    if (ordered[index] != nullptr)
+      throw v1::Error(v1::ErrorCode::usage, "the input is given twice", "input '" + named.name + "'");
+    ordered[index] = &named.tensor;
+  }
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (ordered[i] == nullptr) {
+      throw v1::Error(v1::ErrorCode::usage, "the input is missing", "input '" + ports[i].name + "'",
+                      "inputs: " + names_of(ports));
+    }
+  }
+  return ordered;
+}
 
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl) {
   return std::make_unique<plan::Context>(impl.plan, plan::ContextOptions{.pool = impl.pool});
@@ -169,38 +207,6 @@ class Borrowed {
   std::unique_ptr<plan::Context> context_;
 };
 
-std::string names_of(const std::vector<PortInfo>& ports) {
-  std::string names;
-  for (const PortInfo& port : ports) names += (names.empty() ? "" : ", ") + port.name;
-  return names;
-}
-
-// The inputs in the model's order.
-std::vector<const Tensor*> match_inputs(const std::vector<PortInfo>& ports, const std::vector<NamedTensor>& given) {
-  std::vector<const Tensor*> ordered(ports.size(), nullptr);
-  std::vector<std::string> known;
-  for (const PortInfo& port : ports) known.push_back(port.name);
-  for (const NamedTensor& named : given) {
-    const auto found = std::ranges::find(known, named.name);
-    if (found == known.end()) {
-      const auto near = did_you_mean(named.name, known);
-      throw v1::Error(v1::ErrorCode::usage, "the model has no such input", "input '" + named.name + "'",
-                      (near ? "did you mean '" + *near + "'? " : std::string()) + "inputs: " + names_of(ports));
-    }
-    const auto index = static_cast<std::size_t>(found - known.begin());
-    if (ordered[index] != nullptr)
-      throw v1::Error(v1::ErrorCode::usage, "the input is given twice", "input '" + named.name + "'");
-    ordered[index] = &named.tensor;
-  }
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    if (ordered[i] == nullptr) {
-      throw v1::Error(v1::ErrorCode::usage, "the input is missing", "input '" + ports[i].name + "'",
-                      "inputs: " + names_of(ports));
-    }
-  }
-  return ordered;
-}
-
 }  // namespace
 
 Model::Model(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -223,7 +229,7 @@ void Model::save(const std::string& path) const {
 }
 
 std::vector<NamedTensor> Model::run(const std::vector<NamedTensor>& inputs) const {
-  const std::vector<const Tensor*> ordered = match_inputs(impl_->inputs, inputs);
+  const std::vector<const Tensor*> ordered = internal::match_inputs(impl_->inputs, inputs);
   std::vector<v1::Shape> shapes;
   std::vector<plan::InputView> input_views;
   for (const Tensor* tensor : ordered) {

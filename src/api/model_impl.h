@@ -46,5 +46,14 @@ void check_requirements(const plan::Plan& plan, const std::vector<std::string>& 
 
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl);
 
+// The rooms' options for these. Throws v1::Error (usage).
+compile::CompileOptions to_rooms(const v1::CompileOptions& options);
+// Shares the bytes with the caller's tensor.
+ir::Tensor to_ir(const v1::Tensor& tensor);
+// The inputs in the model's order; of the ports only the names matter. Throws v1::Error (usage): missing, unknown,
+// twice.
+std::vector<const v1::Tensor*> match_inputs(const std::vector<v1::PortInfo>& ports,
+                                            const std::vector<v1::NamedTensor>& given);
+
 }  // namespace internal
 }  // namespace intaglio

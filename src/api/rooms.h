@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/shape.h"
+#include "compile/accuracy.h"
 #include "compile/compile.h"
 #include "cpu/machine.h"
 #include "frontend/frontend.h"

@@ -42,6 +42,9 @@ Result<std::shared_ptr<const plan::Plan>> compile_graph(ir::Graph graph, std::st
   passes::PassContext context(options.passes);
   INTAGLIO_TRY(stages.passes, passes::run_passes(graph, context));
   stages.nodes_after_passes = graph.nodes().size();
+  for (const ir::Value& value : graph.values()) {
+    if (!value.sources().empty()) stages.sources.emplace(value.name(), value.sources());
+  }
   stages.passes_ms = watch.lap();
 
   ops::Target target;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -33,6 +34,8 @@ struct CompileRecord {
   double import_ms = 0, passes_ms = 0, lower_ms = 0;
   std::vector<passes::PassRecord> passes;
   std::size_t nodes_imported = 0, nodes_after_passes = 0, steps = 0;
+  // Names of the plan's values -> ir::Value::sources(). Empty unless the graph was told to remember_values().
+  std::map<std::string, std::vector<std::string>> sources;
 };
 
 // Errors: those of the frontends (file, unsupported), of lowering (unsupported: an op with dtypes that no candidate
