@@ -26,6 +26,8 @@ Command add_bench(CLI::App& tool);
 Command add_inspect(CLI::App& tool);
 Command add_explain(CLI::App& tool);
 Command add_doctor(CLI::App& tool);
+// Of `intaglio debug`.
+Command add_debug_accuracy(CLI::App& debug);
 
 // Texts as given. Numbers and lists are read by the functions below, not by the parser: its messages would not name
 // causes.

@@ -15,6 +15,10 @@ namespace {
 
 constexpr Command (*kCommands[])(CLI::App&) = {add_run, add_compile, add_bench, add_inspect, add_explain, add_doctor};
 
+// Commands behind a word, as in `intaglio debug accuracy`.
+constexpr const char* kGroup = "debug";
+constexpr Command (*kDebugCommands[])(CLI::App&) = {add_debug_accuracy};
+
 std::string question(const std::optional<std::string>& near) {
   return near ? "did you mean " + *near + "? " : "";
 }
@@ -45,18 +49,41 @@ void refuse_extras(const CLI::App& parser, const std::string& called) {
   refuse_extra(parser, called, option == words.end() ? words.front() : *option);
 }
 
-// The parser would take an unknown command for a superfluous word.
-void check_command(const std::vector<Command>& commands, int argc, char** argv) {
-  std::vector<std::string> names;
-  for (const Command& command : commands) names.push_back(command.parser->get_name());
+// One of `names`, or an option. The parser would take an unknown command for a superfluous word.
+void check_command(const std::vector<std::string>& names, const std::string& called, const char* given) {
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  if (argc < 2)
-    throw Error(ErrorCode::usage, "no command is given", "intaglio", "one of " + list + "; see intaglio --help");
-  const std::string first = argv[1];
-  if (first.starts_with('-') || std::ranges::find(names, first) != names.end()) return;
-  throw Error(ErrorCode::usage, "unknown command '" + first + "'", "intaglio",
-              question(suggest(first, names)) + "commands: " + list);
+  if (given == nullptr)
+    throw Error(ErrorCode::usage, "no command is given", called, "one of " + list + "; see " + called + " --help");
+  const std::string word = given;
+  if (word.starts_with('-') || std::ranges::find(names, word) != names.end()) return;
+  throw Error(ErrorCode::usage, "unknown command '" + word + "'", called,
+              question(suggest(word, names)) + "commands: " + list);
+}
+
+std::vector<std::string> names_of(const std::vector<Command>& commands) {
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.parser->get_name());
+  return names;
+}
+
+template <std::size_t N>
+std::vector<Command> add_all(Command (*const (&add)[N])(CLI::App&), CLI::App& parent) {
+  std::vector<Command> commands;
+  for (const auto one : add) {
+    commands.push_back(one(parent));
+    commands.back().parser->allow_extras();
+  }
+  return commands;
+}
+
+// argv ends with a nullptr.
+void check_commands(const std::vector<Command>& commands, const std::vector<Command>& debug, char** argv) {
+  std::vector<std::string> names = names_of(commands);
+  names.emplace_back(kGroup);
+  const char* const first = argv[0] == nullptr ? nullptr : argv[1];
+  check_command(names, "intaglio", first);
+  if (std::string(first) == kGroup) check_command(names_of(debug), "intaglio " + std::string(kGroup), argv[2]);
 }
 
 void run_command(int argc, char** argv) {
@@ -72,12 +99,12 @@ void run_command(int argc, char** argv) {
       "  intaglio inspect bert.onnx\n"
       "  intaglio compile bert.onnx -o bert.plan\n"
       "  intaglio bench bert.plan --shape input_ids=1x128 --threads 1");
-  std::vector<Command> commands;
-  for (const auto add : kCommands) {
-    commands.push_back(add(tool));
-    commands.back().parser->allow_extras();
-  }
-  check_command(commands, argc, argv);
+  std::vector<Command> commands = add_all(kCommands, tool);
+  CLI::App* group = tool.add_subcommand(kGroup, "look into a model: accuracy");
+  group->require_subcommand(0, 1);
+  const std::vector<Command> debug = add_all(kDebugCommands, *group);
+  check_commands(commands, debug, argv);
+  commands.insert(commands.end(), debug.begin(), debug.end());
   try {
     tool.parse(argc, argv);
   } catch (const CLI::Success& wish) {  // help, version
@@ -89,7 +116,9 @@ void run_command(int argc, char** argv) {
   refuse_extras(tool, "intaglio");
   for (const Command& command : commands) {
     if (!command.parser->parsed()) continue;
-    refuse_extras(*command.parser, "intaglio " + command.parser->get_name());
+    const bool grouped = command.parser->get_parent() == group;
+    refuse_extras(*command.parser,
+                  std::string("intaglio ") + (grouped ? group->get_name() + " " : "") + command.parser->get_name());
     return command.action();
   }
   throw Error(ErrorCode::usage, "no command is given", "intaglio", "see intaglio --help");

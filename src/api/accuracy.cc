@@ -56,8 +56,7 @@ AccuracyReport accuracy(const std::string& path, const CompileOptions& options, 
   out.format = internal::unwrap(frontend::format_of(path));
   ir::Graph graph = internal::unwrap(frontend::import_model(path, rooms.compile.import));
   const std::vector<ir::Tensor> ordered = graph_inputs(graph, inputs);
-  const compile::Accuracy measured =
-      internal::unwrap(compile::measure_accuracy(std::move(graph), ordered, rooms));
+  const compile::Accuracy measured = internal::unwrap(compile::measure_accuracy(std::move(graph), ordered, rooms));
   out.steps = static_cast<std::int64_t>(measured.plan->steps.size());
   for (const compile::StepAccuracy& step : measured.steps) out.layers.push_back(to_public(*measured.plan, step));
   std::ranges::stable_sort(out.layers, worse);

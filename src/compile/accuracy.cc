@@ -99,14 +99,14 @@ class Comparison {
   }
 
   bool compared(std::size_t step) const {
-    return std::ranges::all_of(out_.plan->steps[step].outputs, [&](plan::ValueId id) {
-      return out_.steps[made_by_.at(id)].not_compared.empty();
-    });
+    return std::ranges::all_of(out_.plan->steps[step].outputs,
+                               [&](plan::ValueId id) { return out_.steps[made_by_.at(id)].not_compared.empty(); });
   }
 
   void need_operands(const plan::Step& step, std::vector<bool>& needed) const {
     for (const plan::ValueId id : step.inputs) {
-      if (const auto made = made_by_.find(root(id)); made != made_by_.end()) needed[out_.steps[made->second].step] = true;
+      if (const auto made = made_by_.find(root(id)); made != made_by_.end())
+        needed[out_.steps[made->second].step] = true;
     }
   }
 
@@ -147,7 +147,8 @@ class Comparison {
     Status copied;
     INTAGLIO_CHECK(context.run_observed(views, memory, [&](std::uint32_t step) {
       for (Kept* kept : of_step[step]) {
-        auto copy = ir::Tensor::copy_of(result_of(*kept).dtype, result_of(*kept).shape, context.value_bytes(kept->value));
+        auto copy =
+            ir::Tensor::copy_of(result_of(*kept).dtype, result_of(*kept).shape, context.value_bytes(kept->value));
         if (copy) {
           kept->actual = *std::move(copy);
         } else if (copied) {
@@ -233,9 +234,9 @@ class Comparison {
   std::span<const ir::Tensor> inputs_;
   const AccuracyOptions& options_;
   Accuracy out_;
-  std::vector<bool> asked_;                        // of every step
-  std::map<plan::ValueId, std::size_t> made_by_;   // values that steps write -> their result
-  std::vector<Kept> kept_;                         // not resized while `waiting_` points into it
+  std::vector<bool> asked_;                       // of every step
+  std::map<plan::ValueId, std::size_t> made_by_;  // values that steps write -> their result
+  std::vector<Kept> kept_;                        // not resized while `waiting_` points into it
   std::map<std::string, std::vector<Part>> waiting_;
   std::vector<ir::Tensor> outputs_;
 };

@@ -173,13 +173,15 @@ Result<ir::Value*> join_linears(ir::Graph& graph, const Operands& of, ir::Node& 
   INTAGLIO_TRY(ir::Value * bias, join_biases(graph, of));
   std::vector<ir::Value*> inputs{linears[0]->input(0), graph.add_constant(std::move(weight), "qkv_weight")};
   if (bias != nullptr) inputs.push_back(bias);
-  return graph.add1({ir::Op::linear,
-                     std::move(inputs),
-                     linears[0]->attrs(),
-                     merge_origins({linears[0], linears[1], linears[2]}),
-                     "qkv",
-                     {}},
-                    &before);
+  INTAGLIO_TRY(ir::Value * qkv, graph.add1({ir::Op::linear,
+                                            std::move(inputs),
+                                            linears[0]->attrs(),
+                                            merge_origins({linears[0], linears[1], linears[2]}),
+                                            "qkv",
+                                            {}},
+                                           &before));
+  graph.remember_parts(qkv, of.flat);
+  return qkv;
 }
 
 // attention_packed on `qkv`, and the reshape that gives its result the shape of the attention's.
