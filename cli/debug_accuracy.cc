@@ -121,7 +121,7 @@ void run_accuracy(const AccuracyArguments& options) {
   if (!paths.empty() && !shapes.empty())
     throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
   const CompileOptions compiling = compile_options(options);
-  const Model model = compile(options.model, compiling);
+  const Model model = open(options.model, compiling);
   std::vector<Tensor> tensors;
   if (paths.empty()) {
     const ResolvedShapes resolved = resolve_shapes(model.inputs(), shapes, "--shape");

@@ -148,7 +148,8 @@ std::string names_of(const std::vector<v1::PortInfo>& ports) {
 
 }  // namespace
 
-std::vector<const v1::Tensor*> match_inputs(const std::vector<v1::PortInfo>& ports, const std::vector<v1::NamedTensor>& given) {
+std::vector<const v1::Tensor*> match_inputs(const std::vector<v1::PortInfo>& ports,
+                                            const std::vector<v1::NamedTensor>& given) {
   std::vector<const v1::Tensor*> ordered(ports.size(), nullptr);
   std::vector<std::string> known;
   for (const v1::PortInfo& port : ports) known.push_back(port.name);

@@ -84,7 +84,11 @@ class Comparison {
         for (const plan::DimId dim : plan.values[id].shape) result.shape.push_back(bound->dims[dim]);
         if (const auto found = record.sources.find(plan.values[id].name); found != record.sources.end())
           result.sources = found->second;
-        if (result.sources.empty()) result.not_compared = "no value of the model is what it computes";
+        if (result.sources.empty()) {
+          result.not_compared = plan.steps[i].op.find("quantize") != std::string::npos && !is_floating(result.dtype)
+                                    ? "8-bit codes; their error is in the products that read them"
+                                    : "no value of the model is what it computes";
+        }
         made_by_.emplace(id, out_.steps.size());
         out_.steps.push_back(std::move(result));
       }

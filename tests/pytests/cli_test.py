@@ -9,7 +9,7 @@ import numpy as np
 import small_models
 from harness import ToolCase, main
 
-COMMANDS = ("run", "compile", "bench", "inspect", "explain", "doctor")
+COMMANDS = ("run", "compile", "bench", "inspect", "explain", "debug", "doctor")
 SCREEN_LINES = 60
 ISA_LEVELS = ("scalar", "sse42", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx")
 
@@ -157,6 +157,26 @@ class Cli(WithModel):
         self.assertIn("avx2" if "avx2" in Path("/proc/cpuinfo").read_text() else "sse42", json.dumps(report["isa"]))
         self.assertIn("intra_op", report["threads"])
 
+    def test_debug_accuracy(self) -> None:
+        report = self.report("intaglio.accuracy/1", "debug", "accuracy", self.model, "--input", self.write_x())
+        layers = report["layers"]
+        self.assertEqual(report["steps"], len(layers))
+        figures = [layer["error"]["rel_l2"] for layer in layers]
+        self.assertEqual(figures, sorted(figures, reverse=True))
+        self.assertLess(figures[0], 1e-6)
+        for layer in layers:
+            self.assertIsNone(layer["not_compared"])
+            self.assertTrue(layer["compared_with"])
+        w = small_models.weights()
+        exact = np.maximum(self.x.astype(np.float64) @ w["w1"] + w["b1"], 0) @ w["w2"].astype(np.float64) + w["b2"]
+        y = self.run_model(self.model, {"x": self.x}, "--threads", 1)["y"]
+        error = report["outputs"][0]["error"]
+        self.assertAlmostEqual(error["max_abs"], np.abs(y - exact).max(), delta=1e-12)
+        self.assertAlmostEqual(error["rel_l2"], np.linalg.norm(y - exact) / np.linalg.norm(exact), delta=1e-12)
+        text = self.succeed("debug", "accuracy", self.model, "--layers", "first", "--dtype", "bf16").stdout
+        self.assertIn("first", text)
+        self.assertNotIn("second", text)
+
     def test_logs_stay_off_stdout(self) -> None:
         done = self.succeed("inspect", self.model, "--json", env={"INTAGLIO_LOG": "debug"})
         json.loads(done.stdout)
@@ -167,6 +187,14 @@ class BadUsage(WithModel):
 
     def test_unknown_command(self) -> None:
         self.refuse(2, ["inspcet", "inspect"], "inspcet", self.model)
+
+    def test_debug_without_a_known_command(self) -> None:
+        self.refuse(2, ["accuracy"], "debug")
+        self.refuse(2, ["acuracy", "did you mean accuracy"], "debug", "acuracy", self.model)
+        self.refuse(2, ["--layer", "--layers"], "debug", "accuracy", self.model, "--layer", "x")
+        self.refuse(2, ["nowhere"], "debug", "accuracy", self.model, "--layers", "nowhere")
+        self.refuse(2, ["--top"], "debug", "accuracy", self.model, "--top", "-1")
+        self.refuse(2, ["plan"], "debug", "accuracy", self.compile_model(self.model))
 
     def test_unknown_option(self) -> None:
         self.refuse(2, ["--thread", "--threads"], "run", self.model, "--thread", 1)
