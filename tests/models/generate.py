@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the models of the tests and benchmarks: same files every time, no model hub, nothing done twice.
 
-generate.py                  the group `test` (two-layer models, MiniLM, the classifier)
+generate.py                  the group `test` (two-layer models, MiniLM, the classifier, sentences)
 generate.py bench bert-2     a group and a single model
 generate.py --list           what there is
 """
@@ -94,8 +94,8 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = _arguments()
-    known = {**GROUPS, **{name: (name,) for name in SPECS}, "classifier": ("classifier",)}
-    known["test"] = ("classifier", *GROUPS["test"])
+    known = {**GROUPS, **{name: (name,) for name in SPECS}, **{name: (name,) for name in ("classifier", "wordnet")}}
+    known["test"] = ("classifier", "wordnet", *GROUPS["test"])
     if arguments.list:
         for name, members in known.items():
             print(f"{name}: {' '.join(members)}" if len(members) > 1 else name)
