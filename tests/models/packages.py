@@ -91,7 +91,7 @@ def _fetch_debian(package: DebianPackage, target: Path) -> None:
         files = list(folder.glob("*.deb"))
         if done.returncode != 0 or len(files) != 1:
             reason = _last_line(done.stderr, "apt-get gave no reason")
-            raise FetchError(f"cannot download {package.requirement}: {reason}\nhint: check the network and apt's sources")
+            raise FetchError(f"cannot download {package.requirement}: {reason}\nhint: check apt's sources")
         _check(files[0], package.sha256)
         subprocess.run(["dpkg-deb", "-x", str(files[0]), str(folder / "all")], check=True)
         for name in package.files:
