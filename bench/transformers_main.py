@@ -8,6 +8,7 @@ were best before. Compilation by the peers comes first, is kept in .cache and do
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,8 @@ from common import guarded
 from engines import PEERS, subject
 from rounds import Budget
 from tool import ROOT
-from transformers_run import CONTESTS, Choice, Run, State, compile_peers, say
+from transformers_run import COMPILED, CONTESTS, Choice, Run, State, compile_peers, say
+from worker import INDUCTOR_CACHE
 
 from catalogue import SPECS  # isort: skip (found through common)
 
@@ -51,8 +53,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--full", action="store_true", help="everything, many hours; started again, it goes on")
-    which.add_argument("--quick", action="store_true", help="two minutes, three peers; nothing is kept")
-    parser.add_argument("--fresh", action="store_true", help="with --full: forget the cells that are finished")
+    which.add_argument("--quick", action="store_true", help="a minute, three peers; nothing is kept")
+    parser.add_argument("--fresh", action="store_true", help="forget what is finished: cells of --full, or compiled code")
     parser.add_argument("--prepare", action="store_true", help="only compile, into the caches")
     parser.add_argument("--models", nargs="+", metavar="NAME", help=f"{', '.join(MODELS)}; all of tests/models")
     parser.add_argument("--tokens", nargs="+", type=int)
@@ -105,7 +107,7 @@ def _keep(arguments: argparse.Namespace, narrowed: bool, rows: list[dict[str, An
 
 def _state(arguments: argparse.Namespace) -> State:
     """What is finished already: of --full alone."""
-    path = FULL_STATE if arguments.full else None
+    path = FULL_STATE if arguments.full and not arguments.prepare else None
     if path is not None and arguments.fresh:
         path.unlink(missing_ok=True)
     about = results.environment()
@@ -124,6 +126,9 @@ def main() -> int:
     if unknown:
         print(f"error: unknown peers: {', '.join(unknown)} (--help lists them)", file=sys.stderr)
         return 2
+    if arguments.prepare and arguments.fresh:
+        shutil.rmtree(INDUCTOR_CACHE, ignore_errors=True)
+        COMPILED.unlink(missing_ok=True)
     state = _state(arguments)
     failures = []
     for name in choice.models:

@@ -14,6 +14,7 @@ import numpy as np
 from tool import Arrays, ToolError, binary
 
 HERE = Path(__file__).resolve().parent
+INDUCTOR_CACHE = HERE.parent / ".cache" / "inductor"
 
 
 class Worker:
@@ -122,7 +123,7 @@ def peer_environment(threads: int) -> dict[str, str]:
         "CI": "true",
         "HF_HUB_OFFLINE": "1",
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
-        "TORCHINDUCTOR_CACHE_DIR": str(HERE.parent / ".cache" / "inductor" / f"threads-{threads}"),
+        "TORCHINDUCTOR_CACHE_DIR": str(INDUCTOR_CACHE / f"threads-{threads}"),
     }
 
 
