@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from common import cpus_for, generate, guarded, options
+from eager import FORMS
 from results import save
 from sentence_pairs import Pair, make_pairs, read_entries
 from text_table import terminal_table
@@ -24,14 +25,6 @@ EACH = 200
 BATCH = 32
 LONGEST = 128
 REFERENCE = "f32"
-# Ours: what results call it, and the options of `intaglio compile`.
-FORMS: dict[str, list[str]] = {
-    REFERENCE: [],
-    "bf16": ["--dtype", "bf16"],
-    "int8": ["--quantize", "dynamic"],
-    "int8, rest bf16": ["--quantize", "dynamic", "--dtype", "bf16"],
-    "int8 by tensor": ["--quantize", "dynamic", "--activations", "tensor"],
-}
 LEAST_SPEARMAN, LEAST_TOP1, LEAST_PART = 0.995, 0.98, 0.99
 LEAST_COSINE = {"bf16": 0.999}
 LEAST_COSINE_INT8 = 0.99

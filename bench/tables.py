@@ -21,6 +21,7 @@ TITLES = {
     "classifier-i8": "The int8 classifier (MiniLM), one thread",
     "memory": "Memory and start, BERT-base, one thread",
     "accuracy": "Accuracy against float64",
+    "sentences": "Real sentences: what bf16 and int8 keep of f32",
     "gemm": "Prepared linears",
 }
 
@@ -75,10 +76,11 @@ def _accuracy(content: dict[str, Any]) -> str:
         peer = result["error_onnxruntime"]
         off = [f"{mine['rmse']:.1e}", f"{torch['rmse']:.1e}", f"{peer['rmse']:.1e}" if peer else ""]
         off += [f"{mine['max_abs']:.1e}", f"{torch['max_abs']:.1e}"]
-        table.append([result["model"], result["form"], *off, f"{mine['cosine']:.9f}"])
+        table.append([result["model"], result["form"], result["dtype"], *off, f"{mine['cosine']:.9f}"])
     header = [
         "model",
         "file",
+        "dtype",
         "RMSE",
         "PyTorch eager's",
         "ONNX Runtime's",
@@ -86,7 +88,24 @@ def _accuracy(content: dict[str, Any]) -> str:
         "PyTorch eager's",
         "cosine",
     ]
-    return markdown_table(header, table, "llrrrrrr")
+    note = "The worst of all cases and outputs. PyTorch eager in int8 is quantize_dynamic."
+    return markdown_table(header, table, "lllrrrrrr") + "\n\n" + note
+
+
+def _sentences(content: dict[str, Any]) -> str:
+    names = ("spearman", "cosine", "least_cosine", "top1_agreement", "top1_right")
+    table = [
+        [row["engine"], row["dtype"], *(f"{row[name]:.5f}" for name in names), f"{row['largest_difference']:.1e}"]
+        for row in content["results"]
+    ]
+    header = ["engine", "dtype", "Spearman", "mean cosine", "least cosine", "same choice", "right choice"]
+    pairs = content["results"][0]["pairs"]
+    note = (
+        f"all-MiniLM-L6-v2 on {pairs} pairs of WordNet's definitions and examples, against our f32: Spearman's "
+        "correlation of the likeness of pairs; cosine between embeddings of a sentence; which of ten sentences is "
+        "likest to another, as f32 chooses, and whether it is the one that belongs to it."
+    )
+    return note + "\n\n" + markdown_table([*header, "largest difference of likeness"], table, "llrrrrrr")
 
 
 def _shape(row: dict[str, Any]) -> str:
@@ -198,6 +217,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "classifier-i8": _latencies,
     "memory": _memory,
     "accuracy": _accuracy,
+    "sentences": _sentences,
     "gemm": _gemm,
 }
 

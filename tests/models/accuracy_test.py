@@ -1,9 +1,6 @@
 """Models in bf16 and int8 through the tool: distance from float64, and the same bits for any number of threads.
 
-The rules: bf16 has at most three times the RMSE of PyTorch eager's own bf16 and a cosine of at least 0.999; int8 has a
-cosine of at least 0.99. With `--activations tensor` a scale for all tokens is what the user asked for: it must be no
-further away than PyTorch's quantize_dynamic, which quantises so too. Real sentences in int8 and bf16 keep the order in
-which f32 has pairs of them.
+The rules are bench/eager.py's. Real sentences in int8 and bf16 keep the order in which f32 has pairs of them.
 """
 
 from __future__ import annotations
@@ -12,63 +9,22 @@ import functools
 import json
 import os
 import sys
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pytests"))
 
 import numpy as np  # noqa: E402
 from cachedir import MODELS  # noqa: E402
-from catalogue import ALL_MASKED, SPECS  # noqa: E402
+from catalogue import ALL_MASKED  # noqa: E402
 from harness import Arrays, ToolCase, main  # noqa: E402
-from rounds import error_figures  # noqa: E402
+from eager import FORMS, load_case, shortfall  # noqa: E402
 from sentences import compare, embed, held, load_texts  # noqa: E402
 from worker import Worker  # noqa: E402
 
-BF16_FACTOR, BF16_COSINE, INT8_COSINE = 3.0, 0.999, 0.99
-BF16, INT8 = ("--dtype", "bf16"), ("--quantize", "dynamic")
-BY_TENSOR = (*INT8, "--activations", "tensor")
-FORMS: dict[str, tuple[str, ...]] = {
-    "f32": (),
-    "bf16": BF16,
-    "int8": INT8,
-    "int8, rest bf16": (*INT8, *BF16),
-    "int8 by tensor": BY_TENSOR,
-}
 THREADS = (1, 2, 3, 4)
 # Lengths and batches of which one thread's share is nothing, uneven, or a part of a row block.
 BITS_CASES = ("b1_s1", "b1_s7", "b1_s128", "b3_s7", "b3_s32")
 PAIRS_EACH = 120
-
-
-def _load(case: Path, names: list[str]) -> Arrays:
-    return {name: np.load(case / f"{name}.npy") for name in names}
-
-
-@functools.cache
-def _eager(model: str, quantised: bool) -> dict[str, Arrays]:
-    """PyTorch eager's answers by case: in bf16, or of quantize_dynamic."""
-    import build_model
-    import torch
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    spec = SPECS[model]
-    folder = MODELS / model
-    summary = json.loads((folder / "model.json").read_text())
-    module = build_model.build(spec, MODELS / "minilm-source" if spec.real_weights else None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that quantize_dynamic is old
-        linears = {torch.nn.Linear}
-        module = torch.ao.quantization.quantize_dynamic(module, linears) if quantised else module.to(torch.bfloat16)
-    answers = {}
-    for name in summary["cases"]:
-        stored = _load(folder / "cases" / name, summary["inputs"])
-        inputs = {key: torch.from_numpy(value) for key, value in stored.items()}
-        with torch.inference_mode():
-            outputs = module(**inputs)
-        answers[name] = {key: getattr(outputs, key).float().numpy() for key in summary["outputs"]}
-    return answers
 
 
 class Precision(ToolCase):
@@ -96,36 +52,27 @@ class Precision(ToolCase):
                 out[name] = worker.outputs()
         return out
 
-    def check_file(self, model: str, form: str, options: tuple[str, ...]) -> None:
+    def check_file(self, model: str, form: str, dtype: str) -> None:
         """All cases against float64."""
         path = self.need(model, form)
         folder = MODELS / model
         summary = json.loads((folder / "model.json").read_text())
         # Where every position is masked, ONNX files mean something else (README.md).
         names = [name for name in summary["cases"] if name != ALL_MASKED or not form.endswith(".onnx")]
-        cases = {name: _load(folder / "cases" / name, summary["inputs"]) for name in names}
-        answers = self.answers(self.compile_model(path, *options), 1, cases)
+        cases = {name: load_case(model, name, summary["inputs"]) for name in names}
+        answers = self.answers(self.compile_model(path, *FORMS[dtype]), 1, cases)
         for name in names:
             with np.load(folder / "cases" / name / "expected64.npz") as exact:
                 for output in summary["outputs"]:
                     with self.subTest(case=name, output=output):
-                        own = error_figures(answers[name][output], exact[output])
-                        if options == BY_TENSOR:
-                            eager = error_figures(_eager(model, True)[name][output], exact[output])
-                            self.assertLessEqual(own["rmse"], eager["rmse"])
-                        elif options == BF16:
-                            eager = error_figures(_eager(model, False)[name][output], exact[output])
-                            self.assertLessEqual(own["rmse"], BF16_FACTOR * eager["rmse"])
-                            self.assertGreaterEqual(own["cosine"], BF16_COSINE)
-                        else:
-                            self.assertGreaterEqual(own["cosine"], INT8_COSINE)
+                        self.assertEqual(shortfall(model, name, output, dtype, answers[name], exact[output]), "")
 
-    def check_bits(self, model: str, options: tuple[str, ...]) -> None:
+    def check_bits(self, model: str, options: list[str]) -> None:
         """One to four threads, several lengths and batches: the same bits."""
         path = self.need(model, "training.pt2")
         folder = MODELS / model
         names = json.loads((folder / "model.json").read_text())["inputs"]
-        cases = {name: _load(folder / "cases" / name, names) for name in BITS_CASES}
+        cases = {name: load_case(model, name, names) for name in BITS_CASES}
         plan = self.compile_model(path, *options)
         first = self.answers(plan, THREADS[0], cases)
         for threads in THREADS[1:]:
@@ -167,9 +114,9 @@ def _add_tests() -> None:
 
     for model in ("bert-2", "minilm"):
         for form in ("training.pt2", "op20.onnx"):
-            for dtype, options in FORMS.items():
-                if dtype != "f32":
-                    add(f"{model}_{form}_{dtype}", "check_file", model, form, options)
+            for dtype in FORMS:
+                if dtype != "f32":  # models_test.py
+                    add(f"{model}_{form}_{dtype}", "check_file", model, form, dtype)
         for dtype, options in FORMS.items():
             add(f"bits_{model}_{dtype}", "check_bits", model, options)
 
