@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from common import cpus_for, generate, guarded, options
-from eager import FORMS
+from eager import COSINE, FORMS
 from results import save
 from sentence_pairs import Pair, make_pairs, read_entries
 from text_table import terminal_table
@@ -26,8 +26,6 @@ BATCH = 32
 LONGEST = 128
 REFERENCE = "f32"
 LEAST_SPEARMAN, LEAST_TOP1, LEAST_PART = 0.995, 0.98, 0.99
-LEAST_COSINE = {"bf16": 0.999}
-LEAST_COSINE_INT8 = 0.99
 CANDIDATES = 10
 COLUMNS = {
     "spearman": "Spearman",
@@ -169,7 +167,7 @@ def held(dtype: str, figures: dict[str, float], reference: dict[str, float]) -> 
     """Does one of ours keep what it must?"""
     return (
         figures["spearman"] >= LEAST_SPEARMAN
-        and figures["cosine"] >= LEAST_COSINE.get(dtype, LEAST_COSINE_INT8)
+        and figures["cosine"] >= COSINE[dtype]
         and figures["top1_agreement"] >= LEAST_TOP1
         and figures["top1_right"] >= LEAST_PART * reference["top1_right"]
     )
@@ -190,7 +188,8 @@ def main() -> int:
     exact = compare(ours[REFERENCE], ours[REFERENCE], texts)
     for engine, dtype, embeddings in found:
         figures = compare(embeddings, ours[REFERENCE], texts)
-        keeps = held(dtype, figures, exact) if engine == "intaglio" and dtype != REFERENCE else None
+        judged = engine == "intaglio" and dtype != REFERENCE and dtype in COSINE
+        keeps = held(dtype, figures, exact) if judged else None
         results.append({"engine": engine, "dtype": dtype, "pairs": len(texts.pairs), **figures, "held": keeps})
         shown = [f"{figures[name]:.5f}" for name in COLUMNS]
         word = "" if keeps is None else "yes" if keeps else "NO"

@@ -159,7 +159,7 @@ void judge(const ir::Node& node, const std::map<const ir::Value*, ir::Tensor>& v
   const auto expected = interp::run(alone->graph, alone->inputs);
   compile::CompileOptions options;
   for (const auto& pass : passes::all_passes()) {
-    if (pass.stage != "layout") options.passes.disabled.emplace(pass.name);
+    if (pass.stage != "layout" && pass.stage != "precision") options.passes.disabled.emplace(pass.name);
   }
   auto plan = compile::compile_graph(std::move(alone->graph), "random", "test", options);
   if (!plan) {

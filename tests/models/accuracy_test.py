@@ -17,8 +17,8 @@ import numpy as np  # noqa: E402
 from cachedir import MODELS  # noqa: E402
 from catalogue import ALL_MASKED  # noqa: E402
 from harness import Arrays, ToolCase, main  # noqa: E402
-from eager import FORMS, load_case, shortfall  # noqa: E402
-from sentences import compare, embed, held, load_texts  # noqa: E402
+from eager import COSINE, FORMS, load_case, shortfall  # noqa: E402
+from sentences import LEAST_PART, LEAST_SPEARMAN, compare, embed, load_texts  # noqa: E402
 from worker import Worker  # noqa: E402
 
 THREADS = (1, 2, 3, 4)
@@ -98,7 +98,10 @@ class Precision(ToolCase):
         self.assertGreater(exact["top1_right"], 0.5)
         for dtype in ("bf16", "int8", "int8, rest bf16"):
             figures = compare(embedded[dtype], embedded["f32"], texts)
-            self.assertTrue(held(dtype, figures, exact), f"{dtype}: {figures}")
+            self.assertGreaterEqual(figures["spearman"], LEAST_SPEARMAN, dtype)
+            self.assertGreaterEqual(figures["cosine"], COSINE[dtype], dtype)
+            # Whether the choices are the same hangs on a few near ties: bench/sentences.py holds it on more of them.
+            self.assertGreaterEqual(figures["top1_right"], LEAST_PART * exact["top1_right"], dtype)
 
 
 def _run(worker: Worker, inputs: Arrays) -> np.ndarray:
