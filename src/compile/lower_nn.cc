@@ -68,6 +68,7 @@ Status lower_attention(Lowering& lowering, const ir::Node& node) {
   }
   descriptor->scale = node.attrs().f("scale");
   descriptor->causal = node.attrs().b("causal");
+  if (node.attrs().s("compute") == "int8") descriptor->compute = ops::AttentionCompute::int8;
   descriptor->safe = node.attrs().b("safe");
   StepSpec spec;
   for (ir::Value* input : node.inputs()) {

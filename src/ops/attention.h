@@ -1,4 +1,14 @@
-// Family "attention": softmax(scale * q k^T + mask) v per batch and head, f32, operands read in place.
+// Family "attention": softmax(scale * q k^T + mask) v per batch and head, operands read in place, f32 or bf16.
+//
+// compute:
+//   plain   products of the operands' type, sums and softmax in f32; of bf16 the probabilities are rounded to bf16
+//   before
+//           they are multiplied with v (unnormalised, 1 at the largest; 1 / sum comes last)
+//   int8    q and k symmetric by row and head (max|row| / 127), v symmetric by head and column over at most 512 keys,
+//           probabilities round(255 e^(t - max)) in u8, normalised by their own sum; products exact in i32. The
+//           quantisation treats a NaN as 0; an infinity makes its rows or columns NaN.
+// Whole rows of scores up to 512 keys; beyond, blocks of keys with running maxima. Keys at the end that a mask hides
+// from all rows of a batch (bool false, or added <= -1e37 beside a visible key) are not computed at all.
 //
 //   layout packed: qkv [B,S,(H+2*Hk)*D], in a row the heads of q, then those of k, then those of v; y [B,S,H*D]
 //   layout bhsd: q [B,H,Sq,D], k [B,Hk,Sk,D], v [B,Hk,Sk,Dv], y [B,H,Sq,Dv]
@@ -16,6 +26,7 @@
 namespace intaglio::ops {
 
 enum class AttentionLayout : std::uint8_t { bhsd, bshd, packed };
+enum class AttentionCompute : std::uint8_t { plain, int8 };
 enum class AttentionMask : std::uint8_t { none, kept, added };  // kept: bool, added: f32
 
 class AttentionDescriptor final : public Descriptor {
@@ -23,6 +34,7 @@ class AttentionDescriptor final : public Descriptor {
   DType dtype = DType::f32;
   AttentionLayout layout = AttentionLayout::bhsd;
   std::int64_t heads = 0, kv_heads = 0;  // packed only: else 0
+  AttentionCompute compute = AttentionCompute::plain;
   AttentionMask mask = AttentionMask::none;
   double scale = 1.0;
   bool causal = false, safe = true;

@@ -21,15 +21,16 @@ Status reject(std::string_view operand, const Shape& shape, std::string_view why
   return fail(ErrorCode::usage, fmt::format("attention: {} of shape {}: {}", operand, to_string(shape), why));
 }
 
-Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, AttentionLayout layout,
+Result<HeadStrides> strides_of(std::string_view name, const Operand& operand, const AttentionDescriptor& d,
                                std::int64_t* dims) {
-  if (operand.dtype != DType::f32) {
-    return fail(ErrorCode::usage, fmt::format("attention: {} is {}, expected f32", name, name_of(operand.dtype)));
+  if (operand.dtype != d.dtype) {
+    return fail(ErrorCode::usage,
+                fmt::format("attention: {} is {}, expected {}", name, name_of(operand.dtype), name_of(d.dtype)));
   }
   const Shape& s = operand.shape;
   if (s.size() != 4) return fail(std::move(reject(name, s, "rank 4 expected")).error());
   INTAGLIO_CHECK(byte_count(s, operand.dtype));
-  const bool bhsd = layout == AttentionLayout::bhsd;
+  const bool bhsd = d.layout == AttentionLayout::bhsd;
   dims[0] = s[0];
   dims[1] = bhsd ? s[1] : s[2];
   dims[2] = bhsd ? s[2] : s[1];
@@ -70,10 +71,10 @@ Status bind_mask(const AttentionDescriptor& d, const Operand& mask, AttentionBin
 
 Status bind_separate(const AttentionDescriptor& d, const BindRequest& request, AttentionBinding& b) {
   std::int64_t q[4], k[4], v[4], y[4];
-  INTAGLIO_TRY(b.q, strides_of("q", request.inputs[0], d.layout, q));
-  INTAGLIO_TRY(b.k, strides_of("k", request.inputs[1], d.layout, k));
-  INTAGLIO_TRY(b.v, strides_of("v", request.inputs[2], d.layout, v));
-  INTAGLIO_TRY(b.y, strides_of("y", request.outputs[0], d.layout, y));
+  INTAGLIO_TRY(b.q, strides_of("q", request.inputs[0], d, q));
+  INTAGLIO_TRY(b.k, strides_of("k", request.inputs[1], d, k));
+  INTAGLIO_TRY(b.v, strides_of("v", request.inputs[2], d, v));
+  INTAGLIO_TRY(b.y, strides_of("y", request.outputs[0], d, y));
   b.k.input = 1;
   b.v.input = 2;
   if (k[0] != q[0] || k[3] != q[3]) return reject("k", request.inputs[1].shape, "batch or depth differs from q");

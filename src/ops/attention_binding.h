@@ -27,6 +27,13 @@ struct AttentionBinding final : Binding {
   std::int64_t key_blocks = 0;
   std::int64_t items() const { return heads / kv_heads * query_blocks; }  // of one (batch, kv head)
 
+  // 16- and 8-bit products only: offsets in thread scratch, see attention_narrow.cc
+  struct Narrow {
+    std::size_t queries = 0, probabilities = 0, sums = 0, weights = 0, staging = 0, widened = 0;
+    std::size_t query_scale = 0, key_scale = 0, key_start = 0, value_scale = 0;
+    std::size_t query_pitch = 0, probability_pitch = 0;  // elements
+  } narrow;
+
   std::size_t pitch = 0;                                                   // of the score rows
   std::size_t values_at = 0, scores_at = 0, state_at = 0, rescale_at = 0;  // in thread scratch; packed keys at 0
 };

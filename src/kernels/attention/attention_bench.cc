@@ -26,6 +26,9 @@ void run_softmax(benchmark::State& state, const SoftmaxRow& row) {
   args.pitch = args.keys = args.visible = kKeys;
   args.rows = kRows;
   args.scale = 0.125f;
+  std::vector<std::uint16_t> out(kRows * kKeys);
+  args.out = out.data();
+  args.out_pitch = kKeys;
   args.max = max.data();
   args.sum = sum.data();
   args.rescale = rescale.data();
@@ -49,10 +52,27 @@ void run_move(benchmark::State& state, const MoveRow& row) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kKeys * kDepth));
 }
 
+void run_values(benchmark::State& state, const ValuesRow& row) {
+  if (!gemm::machine_has(row.isa)) return state.SkipWithError("this machine lacks the level");
+  const std::vector<float> source = random_floats(kKeys * kDepth);
+  std::vector<float> out(kKeys * kDepth + 16), scale(kDepth);
+  auto* aligned = reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(out.data()) + 63) / 64 * 64);
+  const ValuesArgs args{source.data(), kDepth, kKeys, kDepth, aligned, kKeys * 32, scale.data()};
+  for (auto _ : state) {
+    row.kernel(args);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kKeys * kDepth));
+}
+
 [[maybe_unused]] const bool registered = [] {
   for (std::size_t i = 0; i < kSoftmaxKernelCount; ++i) {
     benchmark::RegisterBenchmark((std::string("attention/") + kSoftmaxKernels[i].name).c_str(), run_softmax,
                                  kSoftmaxKernels[i]);
+  }
+  for (std::size_t i = 0; i < kValuesKernelCount; ++i) {
+    benchmark::RegisterBenchmark((std::string("attention/") + kValuesKernels[i].name).c_str(), run_values,
+                                 kValuesKernels[i]);
   }
   for (std::size_t i = 0; i < kMoveKernelCount; ++i) {
     benchmark::RegisterBenchmark((std::string("attention/") + kMoveKernels[i].name).c_str(), run_move, kMoveKernels[i]);

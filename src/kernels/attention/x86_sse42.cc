@@ -1,6 +1,6 @@
 // Attention on SSE4.2: softmax of score rows, products of a single query row.
-#include "kernels/attention/body.h"
-#include "kernels/math/v128.h"
+#include "kernels/attention/narrow_body.h"
+#include "kernels/math/narrow128.h"
 
 namespace intaglio::kernels::attention {
 
@@ -12,6 +12,12 @@ void dot_f32_4x4_1x1_sse42(const MoveArgs& args) {
 }
 void mix_f32_1x16_1x1_sse42(const MoveArgs& args) {
   mix<math::V128>(args);
+}
+void softmax_bf16_1x16_1x1_sse42(const SoftmaxArgs& args) {
+  narrow_softmax<math::Narrow128, ToBFloat16<math::Narrow128>, BFloat16>(args);
+}
+void softmax_u8_1x16_1x1_sse42(const SoftmaxArgs& args) {
+  narrow_softmax<math::Narrow128, ToByte<math::Narrow128>, std::uint8_t>(args);
 }
 
 }  // namespace intaglio::kernels::attention

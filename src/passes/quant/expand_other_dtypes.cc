@@ -1,5 +1,6 @@
 // The fused kernels compute in f32. What comes in another floating dtype is written out with ops that take it:
-// Before:  %y = attention(%q, %k, %v, %mask)   (f16 or bf16)     After:  attention between casts to f32 and back
+// Before:  %y = attention(%q, %k, %v, %mask)   (f16)             After:  attention between casts to f32 and back
+// Before:  %y = attention(%q, %k, %v, %mask)   (bf16, %mask too)         After:  attention with a cast of %mask to f32
 // Before:  %y = linear(%x, %w, %b, %r)         (f64, or %w not constant)  After:  matmul, add, activation, add
 // Before:  %y = linear(%x, %w, %b)             (f16 or bf16, %b too)      After:  linear with a cast of %b to f32
 // Before:  %y = quantize(%x, %s, %z)           (not f32)         After:  quantize after casts to f32
@@ -75,13 +76,13 @@ bool other_float(const ir::Value* value) {
   return value != nullptr && is_floating(value->dtype()) && value->dtype() != DType::f32;
 }
 
-// Kernels add the bias before they round to 16 bits.
-Result<bool> widen_bias(ir::Graph& graph, ir::Node& linear) {
-  if (!other_float(linear.input(2))) return false;
-  ir::NodeSpec cast{ir::Op::cast,    {linear.input(2)},       {{"to", DType::f32}},
-                    linear.origin(), linear.input(2)->name(), {}};
-  INTAGLIO_TRY(ir::Value * bias, graph.add1(std::move(cast), &linear));
-  graph.set_input(&linear, 2, bias);
+// Kernels add the bias of a linear and the mask of an attention in f32.
+Result<bool> widen(ir::Graph& graph, ir::Node& node, std::size_t operand) {
+  ir::Value* value = node.input(operand);
+  if (!other_float(value)) return false;
+  ir::NodeSpec cast{ir::Op::cast, {value}, {{"to", DType::f32}}, node.origin(), value->name(), {}};
+  INTAGLIO_TRY(ir::Value * wide, graph.add1(std::move(cast), &node));
+  graph.set_input(&node, operand, wide);
   return true;
 }
 
@@ -93,7 +94,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   switch (node.op()) {
     case ir::Op::linear: {
       const bool constant = node.input(1)->is_constant() && (node.input(2) == nullptr || node.input(2)->is_constant());
-      if (constant && node.output()->dtype() != DType::f64) return widen_bias(graph, node);
+      if (constant && node.output()->dtype() != DType::f64) return widen(graph, node, 2);
       if (constant)
         report(node.output());
       else
@@ -104,6 +105,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
     case ir::Op::attention:
     case ir::Op::attention_packed:
       if (!other_float(node.input(0)) || node.output()->dtype() == DType::f64) return false;
+      if (node.input(0)->dtype() == DType::bf16) return widen(graph, node, node.op() == ir::Op::attention ? 3 : 1);
       report(node.input(0));
       INTAGLIO_CHECK(through_f32(graph, node, node.attrs()));
       return true;

@@ -1,0 +1,164 @@
+// Attention in bf16 and with 8-bit products: every layout, depth, mask and blocking; bits independent of the threads.
+#include "ops/attention_test_util.h"
+
+namespace intaglio::ops {
+namespace {
+
+constexpr Form kForms[] = {{DType::bf16, AttentionCompute::plain},
+                           {DType::f32, AttentionCompute::int8},
+                           {DType::bf16, AttentionCompute::int8}};
+
+class NarrowAttention : public testing::TestWithParam<Form> {};
+
+TEST_P(NarrowAttention, DepthsAndLengths) {
+  TestRandom random(1);
+  for (const std::int64_t depth : {1, 32, 37, 64, 80, 128, 256}) {
+    for (const std::int64_t length : {1, 3, 16, 49, 100}) {
+      check(random_problem({.batch = 2,
+                            .heads = 2,
+                            .kv_heads = 2,
+                            .queries = length,
+                            .keys = length,
+                            .depth = depth,
+                            .value_depth = depth,
+                            .form = GetParam()},
+                           random));
+    }
+  }
+}
+
+TEST_P(NarrowAttention, LayoutsAndGroups) {
+  TestRandom random(2);
+  for (const auto layout : {AttentionLayout::bhsd, AttentionLayout::bshd, AttentionLayout::packed}) {
+    for (const std::int64_t kv_heads : {1, 2, 6}) {
+      for (const std::int64_t length : {5, 65}) {
+        for (const bool causal : {false, true}) {
+          check(random_problem({.batch = 2,
+                                .heads = 6,
+                                .kv_heads = kv_heads,
+                                .queries = length,
+                                .keys = length,
+                                .depth = 24,
+                                .value_depth = 24,
+                                .causal = causal,
+                                .layout = layout,
+                                .form = GetParam()},
+                               random));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(NarrowAttention, MasksOfRows) {
+  TestRandom random(3);
+  for (const auto mask : {AttentionMask::kept, AttentionMask::added}) {
+    for (const bool causal : {false, true}) {
+      for (const bool safe : {false, true}) {
+        check(random_problem({.batch = 2,
+                              .heads = 4,
+                              .kv_heads = 2,
+                              .queries = 21,
+                              .keys = 35,
+                              .causal = causal,
+                              .safe = safe,
+                              .mask = mask,
+                              .mask_shape = {2, 4, 21, 35},
+                              .form = GetParam()},
+                             random));
+      }
+    }
+  }
+}
+
+TEST_P(NarrowAttention, WhollyHiddenRows) {
+  TestRandom random(4);
+  for (const bool safe : {false, true}) {
+    Problem p = random_problem({.heads = 2,
+                                .kv_heads = 1,
+                                .queries = 5,
+                                .keys = 20,
+                                .safe = safe,
+                                .mask = AttentionMask::kept,
+                                .mask_shape = {1, 1, 1, 20},
+                                .form = GetParam()},
+                               random);
+    std::fill(p.mask.bytes.begin(), p.mask.bytes.end(), std::byte{0});
+    check(p);
+  }
+}
+
+// With running maxima the bytes of a block are those of its own maximum: only f32 is a simple reference then.
+TEST_P(NarrowAttention, RunningMaximaBeyond512Keys) {
+  TestRandom random(5);
+  for (const std::int64_t keys : {513, 1100}) {
+    for (const bool causal : {false, true}) {
+      Problem p = random_problem(
+          {.heads = 2, .kv_heads = 1, .queries = 53, .keys = keys, .causal = causal, .form = GetParam()}, random);
+      Problem plain = p;
+      plain.c.form.compute = AttentionCompute::plain;
+      const Expected expected = reference(plain);
+      for (const Target& target : test_targets()) {
+        const auto op = prepare(p.descriptor(), target);
+        const auto one = run_op(*op, p.inputs(), {p.output()}, 1), three = run_op(*op, p.inputs(), {p.output()}, 3);
+        ASSERT_TRUE(one && three);
+        ASSERT_EQ((*one)[0].bytes, (*three)[0].bytes);
+        const auto got = floats_of((*one)[0]);
+        for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected.y[i], 0.1) << i;
+      }
+    }
+  }
+}
+
+// Keys that a mask hides from a whole batch are as good as absent.
+TEST_P(NarrowAttention, PaddedKeysAreSkipped) {
+  TestRandom random(6);
+  for (const auto mask : {AttentionMask::kept, AttentionMask::added}) {
+    Case c{.batch = 1, .heads = 2, .kv_heads = 2, .queries = 20, .keys = 50, .mask = mask, .form = GetParam()};
+    c.mask_shape = {1, 1, 1, 50};
+    Problem padded = random_problem(c, random);
+    if (mask == AttentionMask::kept) {
+      for (std::size_t j = 0; j < 50; ++j) padded.mask.bytes[j] = std::byte{j < 33};
+    } else {
+      std::vector<float> values(50, 0.0f);
+      for (std::size_t j = 33; j < 50; ++j) values[j] = j % 2 == 0 ? -INFINITY : std::numeric_limits<float>::lowest();
+      padded.mask = TestTensor::of({1, 1, 1, 50}, values);
+    }
+    Problem cut = padded;
+    cut.c.keys = 33;
+    cut.c.mask = AttentionMask::none;
+    for (TestTensor* each : {&cut.k, &cut.v}) {
+      const auto all = floats_of(*each);
+      std::vector<float> kept;
+      for (std::size_t h = 0; h < 2; ++h)
+        kept.insert(kept.end(), all.begin() + static_cast<std::ptrdiff_t>(h * 50 * 16),
+                    all.begin() + static_cast<std::ptrdiff_t>((h * 50 + 33) * 16));
+      *each = tensor_of(c.form.dtype, {1, 2, 33, 16}, kept);
+    }
+    for (const Target& target : test_targets()) {
+      const auto with = run_op(*prepare(padded.descriptor(), target), padded.inputs(), {padded.output()});
+      const auto without = run_op(*prepare(cut.descriptor(), target), cut.inputs(), {cut.output()});
+      ASSERT_TRUE(with && without);
+      EXPECT_EQ((*with)[0].bytes, (*without)[0].bytes);
+    }
+  }
+}
+
+TEST_P(NarrowAttention, EmptyDimensions) {
+  TestRandom random(7);
+  for (const bool safe : {true, false}) {
+    check(
+        random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .safe = safe, .form = GetParam()}, random));
+  }
+  check(random_problem({.queries = 0, .keys = 5, .form = GetParam()}, random));
+  check(random_problem({.batch = 0, .queries = 4, .keys = 5, .form = GetParam()}, random));
+  check(random_problem({.queries = 6, .keys = 5, .depth = 0, .form = GetParam()}, random));
+  check(random_problem({.queries = 6, .keys = 5, .value_depth = 0, .form = GetParam()}, random));
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, NarrowAttention, testing::ValuesIn(kForms), [](const auto& each) {
+  return std::string(name_of(each.param.dtype)) + (each.param.compute == AttentionCompute::int8 ? "_int8" : "");
+});
+
+}  // namespace
+}  // namespace intaglio::ops

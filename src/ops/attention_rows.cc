@@ -1,0 +1,137 @@
+#include "ops/attention_rows.h"
+
+#include <algorithm>
+
+#include "base/half.h"
+
+namespace intaglio::ops {
+
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+// An added mask hides a key from a row that sees another one when their difference leaves e^x no bit, whatever finite
+// scores of models are: the lowest finite f32 and its half, as exporters write them, and -inf.
+constexpr float kHidden = -1e37f, kSeen = -1e30f;
+
+}  // namespace
+
+std::int64_t AttentionRows::visible_keys(const AttentionBinding& b, const RunArgs& args,
+                                         std::int64_t batch) const noexcept {
+  const bool by_row = b.mask_stride[1] != 0 || b.mask_stride[2] != 0;
+  if (d_.mask == AttentionMask::none || by_row || b.mask_stride[3] == 0) return b.keys;
+  std::int64_t keys = b.keys;
+  if (d_.mask == AttentionMask::kept) {
+    const auto* kept = static_cast<const std::uint8_t*>(args.inputs[b.mask_input]) + batch * b.mask_stride[0];
+    while (keys > 0 && kept[keys - 1] == 0) --keys;
+    return keys;
+  }
+  const auto* added = static_cast<const float*>(args.inputs[b.mask_input]) + batch * b.mask_stride[0];
+  while (keys > 0 && added[keys - 1] <= kHidden) --keys;
+  // With causal, the first rows might see hidden keys only; then these decide among themselves.
+  const std::int64_t must_see = d_.causal ? 1 : keys;
+  for (std::int64_t j = 0; j < must_see && j < keys; ++j) {
+    if (added[j] >= kSeen) return keys;
+  }
+  return b.keys;
+}
+
+AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& args,
+                                     std::int64_t index) const noexcept {
+  AttentionHead head;
+  head.batch = index / b.kv_heads;
+  head.kv_head = index % b.kv_heads;
+  const auto at = [&](const HeadStrides& s) {
+    return static_cast<const std::byte*>(args.inputs[s.input]) +
+           (s.at + head.batch * s.batch + head.kv_head * s.head) * size_;
+  };
+  head.k = at(b.k);
+  head.v = at(b.v);
+  head.keys = visible_keys(b, args, head.batch);
+  return head;
+}
+
+AttentionItem AttentionRows::item_of(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+                                     std::int64_t index, std::int64_t slot) const noexcept {
+  const std::int64_t h = head.kv_head * (b.heads / b.kv_heads) + index / b.query_blocks;
+  AttentionItem item;
+  item.slot = slot;
+  item.first = index % b.query_blocks * b.query_block;
+  item.rows = static_cast<std::size_t>(std::min(b.query_block, b.queries - item.first));
+  const auto at = [&](const HeadStrides& s) {
+    return (s.at + head.batch * s.batch + h * s.head + item.first * s.row) * size_;
+  };
+  item.q = static_cast<const std::byte*>(args.inputs[b.q.input]) + at(b.q);
+  item.y = static_cast<std::byte*>(args.outputs[0]) + at(b.y);
+  if (d_.mask != AttentionMask::none) {
+    const std::int64_t offset = head.batch * b.mask_stride[0] + h * b.mask_stride[1] + item.first * b.mask_stride[2];
+    const std::int64_t size = d_.mask == AttentionMask::kept ? 1 : static_cast<std::int64_t>(sizeof(float));
+    item.mask = static_cast<const std::byte*>(args.inputs[b.mask_input]) + offset * size;
+  }
+  auto* state = reinterpret_cast<float*>(args.thread_scratch + b.state_at);
+  item.max = state + 2 * slot * b.query_block;
+  item.sum = item.max + b.query_block;
+  return item;
+}
+
+void AttentionRows::begin(const AttentionBinding& b, const AttentionHead& head,
+                          const AttentionItem& item) const noexcept {
+  std::fill_n(item.max, item.rows, kLowest);
+  std::fill_n(item.sum, item.rows, 0.0f);
+  if (head.keys != 0) return;
+  const float nothing = weight(0.0f) * 0.0f;
+  for (std::size_t r = 0; r < item.rows; ++r) {
+    std::byte* y = item.y + static_cast<std::int64_t>(r) * b.y.row * size_;
+    if (d_.dtype == DType::bf16)
+      std::fill_n(reinterpret_cast<BFloat16*>(y), b.value_depth, to_bfloat16(nothing));
+    else
+      std::fill_n(reinterpret_cast<float*>(y), b.value_depth, nothing);
+  }
+}
+
+void AttentionRows::soften(const AttentionBinding& b, const AttentionItem& item,
+                           kernels::attention::SoftmaxArgs softmax, std::size_t first, std::size_t keys,
+                           std::size_t out_size, kernels::attention::SoftmaxKernel kernel) const noexcept {
+  namespace table = kernels::attention;
+  softmax.rows = item.rows;
+  softmax.keys = keys;
+  softmax.visible = keys;
+  softmax.max = item.max;
+  softmax.sum = item.sum;
+  // Causal: rows before the first key of this block see none of it.
+  const std::int64_t reach = item.first + 1 - static_cast<std::int64_t>(first);
+  if (d_.causal && reach < static_cast<std::int64_t>(keys)) {
+    softmax.visible_step = 1;
+    softmax.visible = static_cast<std::size_t>(std::max<std::int64_t>(reach, 0));
+  }
+  const std::size_t size = d_.mask == AttentionMask::kept ? 1 : sizeof(float);
+  if (d_.mask != AttentionMask::none) {
+    softmax.mask = d_.mask == AttentionMask::kept ? table::Mask::kept : table::Mask::added;
+    softmax.mask_key_step = static_cast<std::size_t>(b.mask_stride[3]);
+    softmax.mask_row_step = static_cast<std::size_t>(b.mask_stride[2]);
+    softmax.mask_data = static_cast<const std::byte*>(item.mask) + first * softmax.mask_key_step * size;
+  }
+  if (reach >= 0 || !d_.causal) return kernel(softmax);
+  // Some rows lie wholly before the block: one call for them, one for the rest.
+  table::SoftmaxArgs before = softmax;
+  before.rows = std::min(item.rows, static_cast<std::size_t>(-reach));
+  before.visible_step = 0;
+  kernel(before);
+  softmax.rows -= before.rows;
+  softmax.scores += before.rows * b.pitch;
+  softmax.max += before.rows;
+  softmax.sum += before.rows;
+  softmax.rescale += before.rows;
+  if (softmax.out != nullptr)
+    softmax.out = static_cast<std::byte*>(softmax.out) + before.rows * softmax.out_pitch * out_size;
+  if (softmax.mask_data != nullptr)
+    softmax.mask_data = static_cast<const std::byte*>(softmax.mask_data) + before.rows * softmax.mask_row_step * size;
+  if (softmax.rows != 0) kernel(softmax);
+}
+
+std::string AttentionRows::text() const {
+  std::string out = d_.mask == AttentionMask::none ? "" : d_.mask == AttentionMask::kept ? " bool-mask" : " added-mask";
+  if (d_.causal) out += " causal";
+  return out;
+}
+
+}  // namespace intaglio::ops
