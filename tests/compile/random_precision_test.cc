@@ -114,6 +114,19 @@ struct Bound {
   double relative = 0, absolute = 0;
 };
 
+// The interpreter multiplies floats. Codes of q and k are off by 1/254 of their rows' largest, so scores by `score` and
+// probabilities by e^(2 score) relatively; v by 1/254; and each byte of the probabilities by half a step of 255.
+double bound_of_int8(const ir::Node& node, const ir::Tensor& q, double largest_value) {
+  const bool packed = node.op() == Op::attention_packed;
+  const bool bhsd = !packed && node.attrs().s("layout") == "bhsd";
+  const std::int64_t heads = packed ? node.attrs().i("heads") + 2 * node.attrs().i("kv_heads") : 1;
+  const auto depth = static_cast<double>(q.shape.back() / heads);
+  const auto keys = static_cast<double>(q.shape[bhsd ? 2 : 1]);
+  const double score =
+      node.attrs().f("scale") * depth * largest_value * largest_value * (2.0 / 254 + 1.0 / (254 * 254));
+  return largest_value * (std::expm1(2 * score) + 1.0 / 254 + keys / 255);
+}
+
 Bound bound_of(const ir::Node& node, const std::vector<const ir::Tensor*>& operands, DType dtype) {
   // A float next to the middle of two bf16 numbers may go to either: they are up to 2^-7 of it apart.
   constexpr double kFloat = 0x1p-24, kBf16 = 0x1p-7;
@@ -135,6 +148,7 @@ Bound bound_of(const ir::Node& node, const std::vector<const ir::Tensor*>& opera
     }
     case Op::attention:
     case Op::attention_packed:
+      if (node.attrs().s("compute") == "int8") return {relative, bound_of_int8(node, *operands[0], inside)};
       // Scores are off by some 2 D eps of their size, probabilities by as much relatively, and may be rounded to the
       // dtype.
       return {relative, (dtype == DType::bf16 ? 2 * kBf16 : 0x1p-16) * inside};
