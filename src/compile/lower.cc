@@ -25,7 +25,7 @@ LowerFunction function_for(ir::Op op) {
     case ir::OpGroup::norm:
       return lower_norm;
     case ir::OpGroup::attention:
-      return lower_attention;
+      return op == ir::Op::rotary ? lower_rotary : lower_attention;
     case ir::OpGroup::quant:
       return op == ir::Op::norm_quantize ? lower_norm_quantize : lower_quantize;
     case ir::OpGroup::reduce:

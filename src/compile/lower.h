@@ -71,6 +71,7 @@ Status lower_reduce(Lowering& lowering, const ir::Node& node);
 Status lower_softmax(Lowering& lowering, const ir::Node& node);
 Status lower_norm(Lowering& lowering, const ir::Node& node);
 Status lower_attention(Lowering& lowering, const ir::Node& node);
+Status lower_rotary(Lowering& lowering, const ir::Node& node);
 Status lower_matmul(Lowering& lowering, const ir::Node& node);
 Status lower_linear(Lowering& lowering, const ir::Node& node);
 Status lower_quantized_linear(Lowering& lowering, const ir::Node& node);

@@ -57,6 +57,7 @@ Status lower_linear(Lowering& lowering, const ir::Node& node) {
   descriptor->bias = bias != nullptr;
   descriptor->residual = node.input(3) != nullptr;
   descriptor->residual_type = descriptor->output;
+  descriptor->residual_multiply = node.attrs().s("residual_op") == "mul";
   StepSpec spec;
   spec.inputs = {node.input(0)};
   if (descriptor->residual) spec.inputs.push_back(node.input(3));
@@ -100,6 +101,7 @@ Status lower_quantized_linear(Lowering& lowering, const ir::Node& node) {
   descriptor->bias = bias != nullptr;
   descriptor->residual = node.input(7) != nullptr;
   descriptor->residual_type = node.output()->dtype();
+  descriptor->residual_multiply = node.attrs().s("residual_op") == "mul";
   StepSpec spec;
   spec.inputs = {node.input(0)};
   for (const std::size_t operand : {3, 2, 7}) {  // the family's order: zero point, scale, residual

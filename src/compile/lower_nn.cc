@@ -2,6 +2,7 @@
 #include "compile/lower.h"
 #include "ops/attention.h"
 #include "ops/norm.h"
+#include "ops/rotary.h"
 #include "ops/softmax.h"
 
 namespace intaglio::compile {
@@ -76,6 +77,15 @@ Status lower_attention(Lowering& lowering, const ir::Node& node) {
   }
   spec.descriptor = std::move(descriptor);
   return lowering.add_step(node, std::move(spec));
+}
+
+Status lower_rotary(Lowering& lowering, const ir::Node& node) {
+  auto descriptor = std::make_unique<ops::RotaryDescriptor>();
+  descriptor->dtype = node.input(0)->dtype();
+  descriptor->table = node.input(1)->dtype();
+  descriptor->interleaved = node.attrs().b("interleaved");
+  descriptor->heads = node.attrs().i("heads");
+  return lowering.add_step(node, {std::move(descriptor), {node.input(0), node.input(1), node.input(2)}, {}, {}});
 }
 
 }  // namespace intaglio::compile

@@ -56,17 +56,21 @@ std::vector<C> batched_product(const EvalArgs& args, const std::vector<C>& a, co
   return y;
 }
 
-// activation(y + bias) + residual, each step rounded to C; rows of n.
+// activation(y + bias) + residual or times it, each step rounded to C; rows of n.
 template <class C>
 void epilogue(const EvalArgs& args, std::size_t bias_operand, std::vector<C>& y) {
   const std::string& activation = args.attrs.s("activation");
   const Tensor *bias = args.maybe(bias_operand), *residual = args.maybe(bias_operand + 1);
+  const bool multiply = args.attrs.s("residual_op") == "mul";
   const auto n = static_cast<std::size_t>(args.shapes[0].back());
   for (std::size_t i = 0; i < y.size(); ++i) {
     C value = y[i];
     if (bias != nullptr) value = value + load_as<C>(*bias, static_cast<std::int64_t>(i % n));
     value = activate(activation, value);
-    if (residual != nullptr) value = value + load_as<C>(*residual, static_cast<std::int64_t>(i));
+    if (residual != nullptr) {
+      const C other = load_as<C>(*residual, static_cast<std::int64_t>(i));
+      value = multiply ? value * other : value + other;
+    }
     y[i] = value;
   }
 }

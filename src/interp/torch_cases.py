@@ -327,5 +327,24 @@ def dynamic():
     case('norm_quantize(%a, %b) {axis=2, kind="rms"}', [x, gamma], y, (q + 128).to(torch.uint8), row_scale)
 
 
-for group in (unary, binary, movement, reductions, products, quantised, attentions, casts, dynamic):
+def decoders():
+    x, w, gate = values("f32", (2, 2, 3)), values("f32", (3, 4)), values("f32", (2, 2, 4))
+    case('linear(%a, %b, _, %c) {residual_op="mul"}', [x, w, gate], (x @ w) * gate)
+    x = values("f32", (2, 3, 2, 6), -2, 2)
+    cos, sin = values("f32", (3, 1, 3), -1, 1), values("f32", (3, 1, 3), -1, 1)
+    # The spelling of Llama: rotate_half; of GPT-J: rotate_every_two.
+    half = torch.cat((-x[..., 3:], x[..., :3]), -1)
+    y = x * torch.cat((cos, cos), -1) + half * torch.cat((sin, sin), -1)
+    case("rotary(%a, %b, %c)", [x, cos, sin], y)
+    case("rotary(%a, %b, %c) {heads=1}", [x, cos, sin], torch.cat((y[:, :, :1], x[:, :, 1:]), 2))
+    every_two = torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2)
+    case("rotary(%a, %b, %c) {interleaved=true}", [x, cos, sin],
+         x * cos.repeat_interleave(2, -1) + every_two * sin.repeat_interleave(2, -1))
+    c, s = values("f32", (2, 2), -1, 1), values("f32", (2, 2), -1, 1)
+    part = x[..., :4]
+    turned = part * torch.cat((c, c), -1) + torch.cat((-part[..., 2:], part[..., :2]), -1) * torch.cat((s, s), -1)
+    case("rotary(%a, %b, %c)", [x, c, s], torch.cat((turned, x[..., 4:]), -1))
+
+
+for group in (unary, binary, movement, reductions, products, quantised, attentions, casts, dynamic, decoders):
     group()

@@ -34,6 +34,7 @@ Result<Dims> linear_shape(const InferArgs& args, bool transposed) {
 // bias [N] of dtype `dtype` or f32 and residual (the shape of y) of dtype `dtype`, at operands i and i + 1.
 Status check_epilogue(const InferArgs& args, std::size_t i, DType dtype, const Dims& y) {
   INTAGLIO_CHECK(require_word(args, "activation", {"none", "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh"}));
+  INTAGLIO_CHECK(require_word(args, "residual_op", {"add", "mul"}));
   INTAGLIO_CHECK(require_dtype(args, i, {dtype, DType::f32}));
   INTAGLIO_CHECK(require_dtype(args, i + 1, {dtype}));
   if (args.maybe(i) != nullptr) {
@@ -192,6 +193,25 @@ Result<Types> infer_attention_packed(const InferArgs& args) {
   INTAGLIO_CHECK(check_attention(args, 1, {y.shape[0], heads, y.shape[1], y.shape[1]}));
   y.shape[2] = Dim::floordiv(y.shape[2], all) * Dim(heads);
   return Types{std::move(y)};
+}
+
+Result<Types> infer_rotary(const InferArgs& args) {
+  INTAGLIO_CHECK(require_floating(args, 0));
+  const Type &x = args.in(0), &cos = args.in(1), &sin = args.in(2);
+  if (x.shape.size() < 2) return args.error("x has a rank below 2");
+  for (const std::size_t i : {std::size_t{1}, std::size_t{2}})
+    INTAGLIO_CHECK(require_dtype(args, i, {x.dtype, DType::f32}));
+  INTAGLIO_CHECK(require_same_dtype(args, 1, 2));
+  if (cos.shape.empty() || cos.shape.size() != sin.shape.size()) return args.error("cos and sin differ in rank");
+  for (std::size_t d = 0; d < cos.shape.size(); ++d)
+    INTAGLIO_CHECK(require_equal(args, cos.shape[d], sin.shape[d], "cos and sin differ in shape"));
+  INTAGLIO_CHECK(require_at_most(args, back(cos.shape) * 2, back(x.shape), "cos has more than half a head's elements"));
+  const auto leading = [](const Dims& shape) { return std::span(shape).first(shape.size() - 1); };
+  INTAGLIO_CHECK(require_broadcasts_to(args, leading(cos.shape), leading(x.shape), "cos does not fit the leading dims"));
+  const std::int64_t heads = args.attrs.i("heads");
+  if (heads < 0) return args.error("heads is negative");
+  INTAGLIO_CHECK(require_at_most(args, heads, back(x.shape, 1), "heads exceeds the axis before the last"));
+  return Types{x};
 }
 
 }  // namespace intaglio::ir

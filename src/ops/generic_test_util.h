@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "base/half.h"
 #include "ops/linear_test_util.h"
 
 namespace intaglio::ops {
@@ -180,6 +182,34 @@ inline TestTensor patterned(DType dtype, const Shape& shape, std::uint32_t seed 
     b = static_cast<std::byte>(dtype == DType::boolean ? seed >> 31 : seed >> 24);
   }
   return t;
+}
+
+// Floats as a tensor of any floating type, and back.
+inline TestTensor typed(DType type, const Shape& shape, const std::vector<float>& values) {
+  TestTensor t{{type, shape}, std::vector<std::byte>(values.size() * size_of(type))};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::byte* at = t.bytes.data() + i * size_of(type);
+    const double wide = values[i];
+    const Float16 half = to_float16(values[i]);
+    const BFloat16 brain = to_bfloat16(values[i]);
+    if (type == DType::f32) std::memcpy(at, &values[i], 4);
+    if (type == DType::f64) std::memcpy(at, &wide, 8);
+    if (type == DType::f16) std::memcpy(at, &half, 2);
+    if (type == DType::bf16) std::memcpy(at, &brain, 2);
+  }
+  return t;
+}
+inline double value_at(const TestTensor& t, std::size_t i) {
+  switch (t.type.dtype) {
+    case DType::f64:
+      return t.values<double>()[i];
+    case DType::f16:
+      return to_float(t.values<Float16>()[i]);
+    case DType::bf16:
+      return to_float(t.values<BFloat16>()[i]);
+    default:
+      return t.values<float>()[i];
+  }
 }
 
 }  // namespace intaglio::ops

@@ -14,6 +14,9 @@ FAMILIES = {
     "bert": (transformers.BertConfig, transformers.BertModel),
     "roberta": (transformers.RobertaConfig, transformers.RobertaModel),
     "distilbert": (transformers.DistilBertConfig, transformers.DistilBertModel),
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel),
+    "gptj": (transformers.GPTJConfig, transformers.GPTJForCausalLM),
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
 }
 
 
@@ -24,11 +27,11 @@ def _lively_weights(module: torch.nn.Module) -> None:
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            if "norm" in name.lower() and name.endswith("weight"):
+            if any(part in name.lower() for part in ("norm", "ln_")) and name.endswith("weight"):
                 parameter.copy_(1.0 + 0.1 * noise)
             elif name.endswith("bias"):
                 parameter.copy_(0.05 * noise)
-            elif any(part in name for part in ("query", "key", "q_lin", "k_lin")):
+            elif any(part in name for part in ("query", "key", "q_lin", "k_lin", "c_attn")):
                 parameter.copy_(0.04 * noise)
             else:
                 parameter.copy_(0.02 * noise)

@@ -23,6 +23,14 @@ from packages import PACKAGES, FetchError, fetch  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SOURCES = [HERE / name for name in ("build_model.py", "exporters.py", "reference_cases.py")]
+OUTPUTS = {
+    "bert": ["last_hidden_state", "pooler_output"],
+    "roberta": ["last_hidden_state", "pooler_output"],
+    "distilbert": ["last_hidden_state"],
+    "gpt2": ["logits"],
+    "gptj": ["logits"],
+    "llama": ["logits"],
+}
 TOOLS = ["torch", "transformers", "onnxscript", "onnx-ir", "onnx", "numpy"]
 
 
@@ -43,7 +51,7 @@ def _make(spec: Spec, folder: Path) -> None:
         for parameter in module.parameters():
             parameter.requires_grad_(False)
         program = exporters.export_program(module, spec.with_mask)
-        outputs = ["last_hidden_state", "pooler_output"] if spec.family != "distilbert" else ["last_hidden_state"]
+        outputs = OUTPUTS[spec.family]
         for form in spec.forms:
             started = time.monotonic()
             path = folder / f"{spec.name}.{form}"

@@ -226,6 +226,29 @@ Status roll(Call& c) {
   return c.ret(flat ? c.b.reshape(y, x->shape()) : y);
 }
 
+// Differences of neighbours, n times over; prepend and append are joined on first.
+Status diff(Call& c) {
+  INTAGLIO_TRY(ir::Value * x, ranked(c));
+  INTAGLIO_TRY(const std::int64_t times, c.integer("n", 1));
+  INTAGLIO_TRY(const std::int64_t axis, c.axis("dim", x->rank(), -1));
+  INTAGLIO_TRY(ir::Value * before, c.optional_tensor("prepend"));
+  INTAGLIO_TRY(ir::Value * after, c.optional_tensor("append"));
+  if (x->dtype() == DType::boolean) return fail(ErrorCode::unsupported, "diff of truth values is not supported");
+  if (times < 0) return fail(ErrorCode::file, "diff: n is negative");
+  if (times == 0) return c.ret(x);
+  std::vector<MaybeValue> parts;
+  if (before != nullptr) parts.emplace_back(before);
+  parts.emplace_back(x);
+  if (after != nullptr) parts.emplace_back(after);
+  MaybeValue y = c.b.concat(parts, axis);
+  for (std::int64_t i = 0; i < times; ++i) {
+    const MaybeValue next = c.b.slice(y, SliceSpec{.axis = axis, .start = Dim(1), .end = {}, .step = 1});
+    const MaybeValue last = c.b.slice(y, SliceSpec{.axis = axis, .start = Dim(0), .end = Dim(-1), .step = 1});
+    y = c.b.sub(next, last);
+  }
+  return c.ret(y);
+}
+
 // torch lists pads from the last axis backwards, and negative pads crop.
 Status pad(Call& c) {
   INTAGLIO_TRY(ir::Value * x, c.tensor("self"));

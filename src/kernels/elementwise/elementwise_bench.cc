@@ -1,4 +1,5 @@
-// The f32 functions, every row of group apply, 1024 elements in L1; and one row of norm and softmax of 768.
+// The f32 functions, every row of group apply, 1024 elements in L1; one row of norm and softmax of 768, and
+// 32 heads of 128 rotated.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -7,6 +8,7 @@
 #include "kernels/elementwise/table.h"
 #include "kernels/gemm/gemm_test_util.h"
 #include "kernels/norm/table.h"
+#include "kernels/rotary/table.h"
 #include "kernels/softmax/table.h"
 
 namespace intaglio::kernels {
@@ -66,6 +68,18 @@ void run_softmax(benchmark::State& state, const softmax::KernelRow& row) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(x.size()));
 }
 
+void run_rotary(benchmark::State& state, const rotary::KernelRow& row, bool interleaved) {
+  if (!gemm::machine_has(row.isa)) return state.SkipWithError("this machine lacks the level");
+  const std::vector<float> x = random_floats(32 * 128), table = random_floats(64);
+  std::vector<float> y(x.size());
+  rotary::Args args{x.data(), y.data(), table.data(), table.data(), 32, 64, 128, 128, 0, interleaved};
+  for (auto _ : state) {
+    row.kernel(args);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * 32 * 128);
+}
+
 [[maybe_unused]] const bool registered = [] {
   const auto add = [](const std::string& name, auto run, auto... args) {
     benchmark::RegisterBenchmark(name.c_str(), run, args...);
@@ -80,6 +94,12 @@ void run_softmax(benchmark::State& state, const softmax::KernelRow& row) {
   }
   for (std::size_t i = 0; i < norm::kKernelCount; ++i)
     add(std::string("norm/") + norm::kKernels[i].name, run_norm, norm::kKernels[i]);
+  for (std::size_t i = 0; i < rotary::kKernelCount; ++i) {
+    for (const bool interleaved : {false, true}) {
+      add(std::string("rotary/") + rotary::kKernels[i].name + (interleaved ? "/interleaved" : "/halves"), run_rotary,
+          rotary::kKernels[i], interleaved);
+    }
+  }
   for (std::size_t i = 0; i < softmax::kKernelCount; ++i) {
     add(std::string("softmax/") + softmax::kKernels[i].name, run_softmax, softmax::kKernels[i]);
   }

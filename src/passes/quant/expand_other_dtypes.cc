@@ -59,7 +59,8 @@ Status expand_linear(ir::Graph& graph, ir::Node& node) {
   ir::Value* y = write.add(ir::Op::matmul, {node.input(0), weight});
   if (node.input(2) != nullptr) y = write.add(ir::Op::add, {y, node.input(2)});
   y = activated(write, y, node.attrs().s("activation"));
-  if (node.input(3) != nullptr) y = write.add(ir::Op::add, {y, node.input(3)});
+  const ir::Op join = node.attrs().s("residual_op") == "mul" ? ir::Op::mul : ir::Op::add;
+  if (node.input(3) != nullptr) y = write.add(join, {y, node.input(3)});
   return write.finish(y);
 }
 
