@@ -90,7 +90,9 @@ Result<std::unique_ptr<const Binding>> RotaryOp::bind(const BindRequest& request
   b.outer = b.loops.total;
   const double elements = static_cast<double>(b.outer) * static_cast<double>(b.heads) * static_cast<double>(b.size);
   b.flops = 3.0 * static_cast<double>(b.outer) * static_cast<double>(b.rotated) * 2.0 * static_cast<double>(b.half);
-  b.bytes = 2.0 * elements * static_cast<double>(size_of(d_.dtype));
+  INTAGLIO_TRY(const std::int64_t angles, element_count(cos));
+  b.bytes = 2.0 * elements * static_cast<double>(size_of(d_.dtype)) +
+            2.0 * static_cast<double>(angles) * static_cast<double>(size_of(d_.table));
   // Tables of another type than f32 and rows of f16 go through scratch.
   b.table_rows = b.head_step == 0 ? 1 : static_cast<Size>(b.rotated);
   const bool scratch = d_.dtype != DType::f64 && (d_.table != DType::f32 || !in_place_type());

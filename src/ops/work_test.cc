@@ -14,6 +14,7 @@
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
+#include "ops/rotary.h"
 #include "ops/softmax.h"
 
 namespace intaglio::ops {
@@ -110,6 +111,13 @@ void add_rows(std::vector<Problem>& out) {
                  {},
                  8.0 * 640,
                  4.0 * (3 * 640 + 2 * 64)});
+  out.push_back({"rotary",
+                 made<RotaryDescriptor>([](auto&) {}),
+                 {{f32, {2, 5, 3, 64}}, {f32, {5, 1, 16}}, {f32, {5, 1, 16}}},
+                 {{f32, {2, 5, 3, 64}}},
+                 {},
+                 6.0 * 2 * 5 * 3 * 16,
+                 4.0 * (2 * 2 * 5 * 3 * 64 + 2 * 5 * 16)});
   out.push_back({"softmax",
                  made<SoftmaxDescriptor>([](auto& d) { d.axis = 1; }),
                  {{f32, {10, 64}}},

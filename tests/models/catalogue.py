@@ -116,6 +116,7 @@ LLAMA = {
     "tie_word_embeddings": True,
     "use_cache": False,
 }
+LLAMA_FORMS = ("op20.onnx", *ALL_FORMS[3:])
 GPTJ_NARROW = GPTJ | {"n_embd": 256, "n_head": 4, "rotary_dim": 32}
 LLAMA_NARROW = LLAMA | {
     "hidden_size": 256,
@@ -142,8 +143,9 @@ SPECS: dict[str, Spec] = {
         Spec("gptj-narrow-2", "gptj", GPTJ_NARROW, ALL_FORMS[1:], attention="eager"),
         Spec("llama-wide-2", "llama", LLAMA, ("op20.onnx", "op23.onnx", "training.pt2"), DECODER_SHAPES),
         Spec("llama-narrow-2", "llama", LLAMA_NARROW, ALL_FORMS[1:]),
-        Spec("llama-narrow-2-eager", "llama", LLAMA_NARROW, ("op20.onnx", *ALL_FORMS[3:]), attention="eager"),
-        Spec("llama-narrow-2-nomask", "llama", LLAMA_NARROW, ("op20.onnx", *ALL_FORMS[3:]), with_mask=False),
+        # Without padding: its softmax is float32 in float64 too, so the reference would be NaN where nothing is visible.
+        Spec("llama-narrow-2-eager", "llama", LLAMA_NARROW, LLAMA_FORMS, attention="eager", with_mask=False),
+        Spec("llama-narrow-2-nomask", "llama", LLAMA_NARROW, LLAMA_FORMS, with_mask=False),
         Spec("bert-base", "bert", BERT, BENCH_FORMS, BENCH_SHAPES),
         Spec("bert-large", "bert", BERT_LARGE, BENCH_FORMS, BENCH_SHAPES),
         Spec("roberta-base", "roberta", ROBERTA, BENCH_FORMS, BENCH_SHAPES),
@@ -153,6 +155,16 @@ SPECS: dict[str, Spec] = {
 }
 
 DECODERS = tuple(spec.name for spec in SPECS.values() if spec.family in {"gpt2", "gptj", "llama"})
+
+
+def means_something_else(spec: Spec, form: str, case: str) -> bool:
+    """Whether a query of `case` sees no key, and the file attends evenly to all then where PyTorch answers 0: ONNX
+    below opset 23 masks with the lowest finite float. In decoders that is any query before the first token that is not
+    padding, so every case with a row padded on the left. Eager attention does the same in PyTorch itself."""
+    if spec.attention != "sdpa" or not spec.with_mask or not form.endswith(("op18.onnx", "op20.onnx")):
+        return False
+    return case == ALL_MASKED or (spec.name in DECODERS and case.startswith("b3_") and case != "b3_s1")
+
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "test": (

@@ -4,7 +4,8 @@
 //          %y = reshape(attention_packed(%p, %mask)) {[B,S,H,D]}
 // Also where %q, %k and %v are reshaped slices, in this order, of one tensor [B,S,(H+2Hk)D] (GPT-2): it is read in
 // place. Exact: every output of the wide product is the same sum of the same terms. A missing bias is zeros if another
-// is there (x + 0 differs from x in the sign of a zero only).
+// is there (x + 0 differs from x in the sign of a zero only). Where q and k go through `rotary` with the same
+// tables, one rotary on the first H + Hk heads of the packed rows does both.
 #include <array>
 #include <cstring>
 
@@ -20,8 +21,9 @@ constexpr std::string_view kPattern = "qkv";
 
 // What q, k and v are made of, behind the reshape that splits the heads.
 struct Operands {
-  std::array<ir::Value*, 3> flat{};  // [.., heads * D]
-  Dims batch;                        // B, S
+  std::array<ir::Value*, 3> flat{};   // [.., heads * D]
+  std::array<ir::Node*, 2> rotary{};  // of q and k; nullptr: none
+  Dims batch;                         // B, S
   std::int64_t heads = 0, kv_heads = 0, depth = 0;
 };
 
@@ -38,10 +40,29 @@ std::optional<Operands> match_operands(const ir::Node& attention) {
   if (attention.op() != ir::Op::attention || attention.attrs().s("layout") != "bshd") return std::nullopt;
   Operands out;
   for (std::size_t i = 0; i < 3; ++i) {
-    out.flat[i] = before_split(attention.input(i));
+    ir::Value* operand = attention.input(i);
+    ir::Node* rotary = i < 2 ? made_by(operand, ir::Op::rotary) : nullptr;
+    if (rotary != nullptr && rotary->attrs().i("heads") == 0) {
+      out.rotary[i] = rotary;
+      operand = rotary->input(0);
+    }
+    out.flat[i] = before_split(operand);
     if (out.flat[i] == nullptr) return std::nullopt;
   }
   return out;
+}
+
+// Why one rotary cannot do the work of both, or empty.
+std::string_view unfit_rotary(const Operands& of) {
+  const auto& [q, k] = of.rotary;
+  if ((q == nullptr) != (k == nullptr)) return "only one of q and k is rotated";
+  if (q == nullptr) return {};
+  if (q->input(1) != k->input(1) || q->input(2) != k->input(2) || !(q->attrs() == k->attrs()))
+    return "q and k are rotated by different tables";
+  const Dims& table = q->input(1)->shape();
+  if (table.size() > 1 && table[table.size() - 2] != Dim(1)) return "the rotation differs from head to head";
+  if (!q->input(0)->has_one_use() || !k->input(0)->has_one_use()) return "q or k is used before the rotation too";
+  return {};
 }
 
 // Why the shapes cannot be those of one packed row, or empty; fills the rest of `out` in.
@@ -52,6 +73,7 @@ std::string_view unfit_shapes(const ir::Node& attention, Operands& out) {
   const auto heads = q[2].constant(), kv_heads = k[2].constant(), depth = q[3].constant();
   if (!heads || !kv_heads || !depth || *heads < 1 || *kv_heads < 1 || *depth < 1)
     return "the number of heads or their size is not constant";
+  if (const std::string_view why = unfit_rotary(out); !why.empty()) return why;
   out.batch = {q[0], q[1]};
   out.heads = *heads;
   out.kv_heads = *kv_heads;
@@ -184,12 +206,30 @@ Result<ir::Value*> join_linears(ir::Graph& graph, const Operands& of, ir::Node& 
   return qkv;
 }
 
+// The heads of q and k of the packed rows rotated.
+Result<ir::Value*> rotate(ir::Graph& graph, ir::Node& before, const Operands& of, ir::Value* qkv) {
+  const ir::Node& rotary = *of.rotary[0];
+  const ir::Origin origin = merge_origins({of.rotary[0], of.rotary[1]});
+  const Dims heads{of.batch[0], of.batch[1], Dim(of.heads + 2 * of.kv_heads), Dim(of.depth)};
+  INTAGLIO_TRY(ir::Value * split,
+               graph.add1({ir::Op::reshape, {qkv}, {{"shape", heads}}, origin, qkv->name(), {}}, &before));
+  ir::Attrs attrs = rotary.attrs();
+  attrs.set("heads", of.heads + of.kv_heads);
+  std::vector<ir::Value*> inputs{split, rotary.input(1), rotary.input(2)};
+  INTAGLIO_TRY(ir::Value * rotated,
+               graph.add1({ir::Op::rotary, std::move(inputs), std::move(attrs), origin, qkv->name(), {}}, &before));
+  return graph.add1({ir::Op::reshape, {rotated}, {{"shape", qkv->shape()}}, origin, qkv->name(), {}}, &before);
+}
+
 // attention_packed on `qkv`, and the reshape that gives its result the shape of the attention's.
 Status pack(ir::Graph& graph, PassContext& context, ir::Node& attention, const Operands& of, ir::Value* qkv) {
   const Dims packed{of.batch[0], of.batch[1], Dim((of.heads + 2 * of.kv_heads) * of.depth)};
   if (qkv->shape() != packed) {
     INTAGLIO_TRY(qkv,
                  graph.add1({ir::Op::reshape, {qkv}, {{"shape", packed}}, attention.origin(), "qkv", {}}, &attention));
+  }
+  if (of.rotary[0] != nullptr) {
+    INTAGLIO_TRY(qkv, rotate(graph, attention, of, qkv));
   }
   ir::Attrs attrs = attention.attrs();
   attrs.erase("layout");

@@ -41,6 +41,7 @@ constexpr Rule kRules[] = {
     {ir::Op::matmul, Role::spreads, kAll},
     {ir::Op::layer_norm, Role::spreads, 0b001},
     {ir::Op::rms_norm, Role::spreads, 0b01},
+    {ir::Op::rotary, Role::spreads, 0b001},  // not the tables
     {ir::Op::softmax, Role::spreads, kAll},
     {ir::Op::gelu, Role::spreads, kAll},
     {ir::Op::silu, Role::spreads, kAll},

@@ -80,6 +80,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& linear) {
   const bool by_token = context.options().precision.activations == Activations::token;
   ir::Attrs attrs{{"transposed", transposed},
                   {"activation", linear.attrs().s("activation")},
+                  {"residual_op", linear.attrs().s("residual_op")},
                   {"dynamic", std::string(by_token ? "token_symmetric" : "tensor_asymmetric")}};
   std::vector<ir::Value*> inputs = {linear.input(0), codes,   nullptr,         nullptr,
                                     scale,           nullptr, linear.input(2), linear.input(3)};

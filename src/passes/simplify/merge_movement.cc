@@ -4,7 +4,7 @@
 // Before:  %a = expand(%x);  %y = expand(%a)              After:  %y = expand(%x)
 // Before:  %y = add(%a, expand(%x)) where broadcasting does the same   After:  %y = add(%a, %x)
 // Before:  %a = reshape(%x) {[b*h, s, d]};  %b = transpose(%a) {[0, 2, 1]};  %y = reshape(%b) {[b, h, d, s]}
-// After:   %y = transpose(%x) {[0, 1, 3, 2]}
+// After:   %y = transpose(%x) {[0, 1, 3, 2]}; where %x has its leading dims in other parts: of a reshape of %x
 // Before:  %a = cast(%x) {wider}; %y = cast(%a)           After:  %y = cast(%x), if the first cast loses nothing
 #include <algorithm>
 
@@ -53,6 +53,22 @@ ir::Value* swapped_through_reshapes(const ir::Node& reshape) {
   if (wanted[rank - 2] != merged[1] || wanted[rank - 1] != merged[2]) return nullptr;
   std::swap(wanted[rank - 2], wanted[rank - 1]);
   return wanted == reshape.output()->shape() ? merge->input(0) : nullptr;
+}
+
+// reshape, transpose of the last two dims, reshape that only regroup the dims before those two: the dims before the
+// transpose as the last reshape groups them; empty for anything else.
+Dims regrouped_before_swap(const ir::Node& reshape) {
+  const ir::Node* transpose = made_by(reshape.input(0), ir::Op::transpose);
+  if (transpose == nullptr || transpose->attrs().ints("perm") != ir::Ints{0, 2, 1}) return {};
+  const ir::Node* merge = made_by(transpose->input(0), ir::Op::reshape);
+  if (merge == nullptr || merge->input(0)->rank() < 3) return {};
+  const Dims &from = merge->input(0)->shape(), &merged = merge->output()->shape();
+  Dims out = reshape.output()->shape();
+  const std::size_t rank = out.size();
+  if (rank < 3 || from[from.size() - 2] != merged[1] || from.back() != merged[2]) return {};
+  if (out[rank - 2] != merged[2] || out[rank - 1] != merged[1]) return {};
+  std::swap(out[rank - 2], out[rank - 1]);
+  return out;
 }
 
 // What the node should become, or an empty spec (op input list empty).
@@ -125,6 +141,25 @@ bool absorb_expand(ir::Graph& graph, ir::Node& node) {
   return false;
 }
 
+// Puts the regrouping before the swap; the node may be erased.
+Result<bool> regroup_before_swap(ir::Graph& graph, ir::Node& node) {
+  if (node.op() != ir::Op::reshape || swapped_through_reshapes(node) != nullptr) return false;
+  Dims shape = regrouped_before_swap(node);
+  if (shape.empty()) return false;
+  ir::Value* x = node.input(0)->producer()->input(0)->producer()->input(0);
+  const std::string& name = node.output()->name();
+  INTAGLIO_TRY(ir::Value * grouped,
+               graph.add1({ir::Op::reshape, {x}, {{"shape", std::move(shape)}}, node.origin(), name, {}}, &node));
+  ir::Ints perm;
+  for (int i = 0; i < grouped->rank(); ++i) perm.push_back(i);
+  std::swap(perm[perm.size() - 2], perm[perm.size() - 1]);
+  INTAGLIO_TRY(ir::Value * swapped,
+               graph.add1({ir::Op::transpose, {grouped}, {{"perm", perm}}, node.origin(), name, {}}, &node));
+  graph.replace_all_uses(node.output(), swapped);
+  graph.erase(&node);
+  return true;
+}
+
 }  // namespace
 
 Result<int> merge_movement(ir::Graph& graph, PassContext&) {
@@ -132,6 +167,11 @@ Result<int> merge_movement(ir::Graph& graph, PassContext&) {
   for (auto position = graph.nodes().begin(); position != graph.nodes().end();) {
     ir::Node& node = *position++;
     if (absorb_expand(graph, node)) {
+      ++rewrites;
+      continue;
+    }
+    INTAGLIO_TRY(const bool regrouped, regroup_before_swap(graph, node));
+    if (regrouped) {
       ++rewrites;
       continue;
     }
