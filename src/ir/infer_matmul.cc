@@ -207,7 +207,8 @@ Result<Types> infer_rotary(const InferArgs& args) {
     INTAGLIO_CHECK(require_equal(args, cos.shape[d], sin.shape[d], "cos and sin differ in shape"));
   INTAGLIO_CHECK(require_at_most(args, back(cos.shape) * 2, back(x.shape), "cos has more than half a head's elements"));
   const auto leading = [](const Dims& shape) { return std::span(shape).first(shape.size() - 1); };
-  INTAGLIO_CHECK(require_broadcasts_to(args, leading(cos.shape), leading(x.shape), "cos does not fit the leading dims"));
+  INTAGLIO_CHECK(
+      require_broadcasts_to(args, leading(cos.shape), leading(x.shape), "cos does not fit the leading dims"));
   const std::int64_t heads = args.attrs.i("heads");
   if (heads < 0) return args.error("heads is negative");
   INTAGLIO_CHECK(require_at_most(args, heads, back(x.shape, 1), "heads exceeds the axis before the last"));

@@ -93,6 +93,7 @@ Result<std::unique_ptr<const Binding>> RotaryOp::bind(const BindRequest& request
   INTAGLIO_TRY(const std::int64_t angles, element_count(cos));
   b.bytes = 2.0 * elements * static_cast<double>(size_of(d_.dtype)) +
             2.0 * static_cast<double>(angles) * static_cast<double>(size_of(d_.table));
+  b.split = {"blocks of heads", b.outer, 1};
   // Tables of another type than f32 and rows of f16 go through scratch.
   b.table_rows = b.head_step == 0 ? 1 : static_cast<Size>(b.rotated);
   const bool scratch = d_.dtype != DType::f64 && (d_.table != DType::f32 || !in_place_type());

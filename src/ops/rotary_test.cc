@@ -94,8 +94,8 @@ TEST(Rotary, LayoutsAndPartialRows) {
   for (const bool interleaved : {false, true}) {
     for (const std::int64_t half : {0, 1, 3, 8, 16, 21, 32}) {
       const RotaryDescriptor d = descriptor(interleaved);
-      check(d, {2, 5, 3, 64}, {1, 5, 1, half});     // [batch, seq, heads, d]
-      check(d, {2, 3, 5, 67}, {1, 1, 5, half});     // [batch, heads, seq, d]
+      check(d, {2, 5, 3, 64}, {1, 5, 1, half});        // [batch, seq, heads, d]
+      check(d, {2, 3, 5, 67}, {1, 1, 5, half});        // [batch, heads, seq, d]
       check(d, {2, 3, 5, 2 * half}, {2, 1, 5, half});  // tables of every row of the batch
     }
     check(descriptor(interleaved), {3, 2, 8}, {4});
@@ -125,8 +125,9 @@ TEST(Rotary, OtherTypes) {
 
 TEST(Rotary, Empty) {
   for (const Shape& shape : {Shape{0, 4, 3, 8}, {2, 0, 3, 8}, {2, 4, 0, 8}})
-    run_everywhere(descriptor(false), {patterned(DType::f32, shape), patterned(DType::f32, {1, shape[1], 1, 4}),
-                                       patterned(DType::f32, {1, shape[1], 1, 4})},
+    run_everywhere(descriptor(false),
+                   {patterned(DType::f32, shape), patterned(DType::f32, {1, shape[1], 1, 4}),
+                    patterned(DType::f32, {1, shape[1], 1, 4})},
                    {{DType::f32, shape}});
 }
 

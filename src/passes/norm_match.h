@@ -1,5 +1,5 @@
-// The parts that layer norm and RMS norm have in common when they come as primitives. Nothing here changes the graph but
-// `trailing`.
+// The parts that layer norm and RMS norm have in common when they come as primitives. Nothing here changes the graph
+// but `trailing`.
 #pragma once
 
 #include "passes/match.h"

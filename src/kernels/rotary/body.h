@@ -1,6 +1,6 @@
 // Rows over a policy P: V (vector policy), T (element), load and store of a whole vector of T, load_one and store_one,
-// swap_pairs (lanes 2i and 2i + 1 exchanged), spread (n/2 floats, each in two lanes), alternating_signs. Included by ISA
-// files only.
+// swap_pairs (lanes 2i and 2i + 1 exchanged), spread (n/2 floats, each in two lanes), alternating_signs. Included by
+// ISA files only.
 #pragma once
 
 #include "kernels/math/functions.h"
