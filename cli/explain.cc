@@ -59,6 +59,7 @@ Json report_json(const ExplainOptions& options, const Explained& told) {
       {"weights", e.packed_weights}, {"bytes", e.packed_bytes}, {"packs", e.packs}, {"packs_since", e.packs_since}};
   json["huge_pages"] = huge_pages_json(told.facts, options.huge_pages);
   json["bindings"] = bound ? Json(e.bindings) : Json();
+  json["barriers"] = bound ? Json(e.barriers) : Json();
   json["arena_bytes"] = bound ? Json(e.arena_bytes) : Json();
   json["arena_lower_bound_bytes"] = bound ? Json(e.arena_lower_bound_bytes) : Json();
   return json;
@@ -99,8 +100,8 @@ void report_text(const Explained& told) {
   print(steps_text(told));
   print(fmt::format("\n{} steps", e.steps.size()));
   if (!told.shapes.empty())
-    print(fmt::format(" of {} distinct bindings, arena {} (lower bound {})", e.bindings, megabytes(e.arena_bytes),
-                      megabytes(e.arena_lower_bound_bytes)));
+    print(fmt::format(" of {} distinct bindings, {} barriers a run, arena {} (lower bound {})", e.bindings, e.barriers,
+                      megabytes(e.arena_bytes), megabytes(e.arena_lower_bound_bytes)));
   print(weights_text(e));
   std::map<std::string, int> fired;
   for (const FiredFusion& fusion : e.fusions) ++fired[fusion.pattern];

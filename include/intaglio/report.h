@@ -97,6 +97,7 @@ struct Explanation {
   std::size_t bindings = 0;                 // with input shapes only: distinct problems among the steps
   std::size_t arena_bytes = 0;              // with input shapes only
   std::size_t arena_lower_bound_bytes = 0;  // the most bytes alive at one step
+  std::size_t barriers = 0;                 // with input shapes only: how often the threads of a run wait for all
 };
 
 // ---- runs that were timed (Context::profile)
@@ -107,19 +108,21 @@ struct ProfiledSpan {  // one thread's part of one step; all zero if the thread 
 };
 struct ProfiledRun {
   std::int64_t begin_ns = 0, end_ns = 0;  // seen by the caller: checks and copies of outputs included
-  std::vector<ProfiledSpan> spans;        // [thread * steps + step]; between two spans a thread waits for others
+  std::vector<ProfiledSpan> spans;        // [thread * steps + step]; before a step that waits, it waits for others
 };
 struct ProfiledStep {
   std::string node, op, kernel, isa, epilogue, blocking;  // as in ExplainedStep
   double flops = 0, bytes = 0;
   std::size_t arena_bytes = 0;                                     // that hold something while the step runs
   std::size_t thread_scratch_bytes = 0, shared_scratch_bytes = 0;  // that the step uses: per thread, and once
+  bool waits = false;                                              // the threads wait for each other before it
 };
 struct Profile {
   int threads = 1;
   std::vector<ProfiledStep> steps;
   std::vector<ProfiledRun> runs;
   std::size_t arena_bytes = 0;
+  std::size_t barriers = 0;  // of one run, those between the phases of steps included
 };
 
 // ---- accuracy, step by step (accuracy() in model.h)
@@ -142,7 +145,8 @@ struct LayerAccuracy {
   std::vector<std::string> compared_with;
   std::string not_compared;  // why it could not be; empty if it was
   ErrorFigures error;
-  // Largest rel_l2 of what the step read: 0 if that was exact. What cannot be compared passes on that of its own inputs.
+  // Largest rel_l2 of what the step read: 0 if that was exact. What cannot be compared passes on that of its own
+  // inputs.
   double input_rel_l2 = 0;
 };
 struct OutputAccuracy {

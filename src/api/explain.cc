@@ -44,6 +44,7 @@ Explanation Model::explain(std::span<const v1::Shape> input_shapes) const {
     out.steps[i].bytes = binding.bytes;
   }
   out.bindings = bound->distinct_bindings;
+  out.barriers = bound->barriers;
   out.arena_bytes = bound->arena_bytes;
   out.arena_lower_bound_bytes = bound->arena_lower_bound;
   return out;

@@ -20,9 +20,10 @@ void describe_steps(const plan::Plan& plan, const plan::BoundPlan& bound, Profil
     const ops::PreparedOp::Facts facts = step.prepared->facts();
     out.steps.push_back({step.node, step.op, facts.kernel, facts.isa, facts.epilogue, binding.blocking_text(),
                          binding.flops, binding.bytes, live[i], binding.thread_scratch_bytes,
-                         binding.shared_scratch_bytes});
+                         binding.shared_scratch_bytes, bound.steps[i].waits});
   }
   out.arena_bytes = bound.arena_bytes;
+  out.barriers = bound.barriers;
 }
 
 }  // namespace

@@ -75,6 +75,8 @@ class PreparedCreate final : public PreparedOp {
         binding.values.assign(request.params.begin(), request.params.end());
         break;
     }
+    const Division split{.units = binding.count, .grain = binding.split.grain, .item_bytes = size_of(out.dtype)};
+    binding.touches = {writes(0, 0, split)};
     return bound(std::move(binding));
   }
 

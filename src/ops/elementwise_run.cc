@@ -120,6 +120,23 @@ Status check_operands(const BindRequest& request, const std::vector<DType>& oper
   return {};
 }
 
+// Threads split the tiles; operands that lie as the output does are split as it is.
+void tell_touches(ElementwiseBinding& b, const std::vector<DType>& operands, DType result) {
+  const auto split = [&](DType type) {
+    const bool by_rows = b.tiles_per_row != 0;
+    const std::int64_t elements = by_rows ? b.loops.inner() : kTile;
+    return Division{.units = b.tiles,
+                    .group = by_rows ? b.tiles_per_row : 1,
+                    .item_bytes = static_cast<std::size_t>(elements) * size_of(type)};
+  };
+  b.touches.emplace();
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    const bool direct = b.access[i] == Access::direct;
+    b.touches->push_back(reads(static_cast<int>(i), 0, direct ? std::optional(split(operands[i])) : std::nullopt));
+  }
+  b.touches->push_back(writes(0, 0, split(result)));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<const Binding>> ElementwiseOpPrepared::bind(const BindRequest& request) const {
@@ -164,6 +181,7 @@ Result<std::unique_ptr<const Binding>> ElementwiseOpPrepared::bind(const BindReq
   b->bytes = operand_bytes(request);
   b->split = {"tiles", b->tiles, 1};
   b->flops = static_cast<double>(loops.total) * static_cast<double>(steps_.size());
+  tell_touches(*b, operands_, result);
   return std::unique_ptr<const Binding>(std::move(b));
 }
 

@@ -83,6 +83,8 @@ class PreparedGather final : public PreparedOp {
     binding.bytes =
         bytes_of(indices) + static_cast<double>(bytes) + std::min(bytes_of(data), static_cast<double>(bytes));
     binding.split = {"rows", binding.items, binding.slab >= 256 ? 1 : 64};
+    const Division split{.units = binding.items, .grain = binding.split.grain, .item_bytes = binding.slab};
+    binding.touches = {reads(0, 0), reads(1, 0), writes(0, 0, split)};
     return bound(std::move(binding));
   }
 

@@ -47,6 +47,9 @@ inline Result<std::vector<TestTensor>> run_once(const PreparedOp& op, const std:
     INTAGLIO_TRY(const std::size_t bytes, byte_count(type.shape, type.dtype));
     results.push_back({type, std::vector<std::byte>(bytes + kGuard, std::byte{0xA5})});
   }
+  std::vector<std::size_t> sizes;
+  for (const TestTensor& t : results) sizes.push_back(t.bytes.size() - kGuard);
+  check_touches(op, *binding, inputs, sizes, count);
   for (TestTensor& t : results) out.push_back(t.bytes.data());
   INTAGLIO_TRY(const Buffer shared, Buffer::allocate(binding->shared_scratch_bytes + 64));
   INTAGLIO_TRY(const Buffer own, Buffer::allocate(binding->thread_scratch_bytes + 64));

@@ -55,6 +55,7 @@ class PreparedLinear final : public PreparedOp {
   Result<const std::byte*> find(std::string_view layout, std::size_t bytes, bool required) const;
   Result<std::size_t> check_operands(const BindRequest& request, const LinearOperands& at) const;
   void reserve_scratch(LinearBinding& binding, std::size_t threads) const;
+  void tell_touches(LinearBinding& binding, const LinearOperands& at) const;
   void add_zero_points(const LinearBinding& binding, const RunArgs& args, const Worker& worker,
                        gemm::Epilogue& e) const noexcept;
   void add_scales(const LinearBinding& binding, const RunArgs& args, const Worker& worker,
@@ -213,6 +214,7 @@ Result<std::unique_ptr<const Binding>> PreparedLinear::bind(const BindRequest& r
   add(true, LinearPhase::multiply);
   add(d_.row_max, LinearPhase::join);
   reserve_scratch(*binding, static_cast<std::size_t>(request.threads));
+  tell_touches(*binding, at);
   binding->flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   binding->bytes = operand_bytes(request);
   for (const Blob& blob : blobs_) binding->bytes += static_cast<double>(blob.bytes);
@@ -220,6 +222,40 @@ Result<std::unique_ptr<const Binding>> PreparedLinear::bind(const BindRequest& r
   binding->kernel = binding->gemm.kernel->name;
   binding->isa = binding->gemm.kernel->isa;
   return binding;
+}
+
+// Rows of x are split before the product; the product as its blocking says, with all of what the other split needs.
+void PreparedLinear::tell_touches(LinearBinding& b, const LinearOperands& at) const {
+  const auto m = static_cast<std::int64_t>(b.m), grain = static_cast<std::int64_t>(b.gemm.grain);
+  const auto n = static_cast<std::size_t>(d_.n), k = static_cast<std::size_t>(d_.k);
+  const bool by_rows = b.gemm.split == Split::rows;
+  const auto rows_of_y = [&](std::size_t element) {
+    if (by_rows) return Division{.units = m, .grain = grain, .item_bytes = n * element};
+    return Division{.units = d_.n, .grain = grain, .item_bytes = element, .pitch = n * element};
+  };
+  const Division x{.units = m, .item_bytes = k * size_of(d_.input)};
+  b.touches.emplace();
+  for (int phase = 0; phase < b.phases; ++phase) {
+    const auto read = [&](std::size_t index, std::optional<Division> split) {
+      if (index != kNoOperand) b.touches->push_back(reads(static_cast<int>(index), phase, split));
+    };
+    const LinearPhase kind = b.phase[phase];
+    if (b.shared_scratch_bytes != 0)
+      b.touches->push_back({Touch::Of::shared_scratch, 0, phase, kind != LinearPhase::join, std::nullopt});
+    if (kind == LinearPhase::join) {
+      b.touches->push_back(writes(1, phase, Division{.units = m, .grain = 16, .item_bytes = sizeof(float)}));
+      continue;
+    }
+    for (const std::size_t small : {at.zero, at.scale}) read(small, std::nullopt);
+    if (kind != LinearPhase::multiply) {
+      read(0, x);
+      read(at.max, Division{.units = m, .item_bytes = sizeof(float)});
+      continue;
+    }
+    if (!b.rewritten) read(0, by_rows ? std::optional(Division{m, grain, 1, x.item_bytes}) : std::nullopt);
+    read(at.residual, rows_of_y(size_of(d_.residual_type)));
+    b.touches->push_back(writes(0, phase, rows_of_y(size_of(d_.output))));
+  }
 }
 
 PreparedOp::Facts PreparedLinear::facts() const {

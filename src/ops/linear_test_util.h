@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "cpu/machine.h"
 #include "ops/candidate.h"
+#include "ops/touch_test_util.h"
 #include "tests/emulation/machine.h"
 
 namespace intaglio::ops {
@@ -51,6 +52,13 @@ inline std::vector<Target> test_targets() {
   return out;
 }
 
+inline void check_touches(const PreparedOp& op, const Binding& binding, const std::vector<TestTensor>& inputs,
+                          const std::vector<std::size_t>& outputs, int threads) {
+  std::vector<std::vector<std::byte>> bytes;
+  for (const TestTensor& input : inputs) bytes.push_back(input.bytes);
+  TouchCheck(op, binding, std::move(bytes), outputs, threads).check();
+}
+
 // Runs every phase on `threads` workers: one after the other (bits must not depend on the interleaving), or on real
 // threads.
 inline Result<std::vector<TestTensor>> run_op(const PreparedOp& op, const std::vector<TestTensor>& inputs,
@@ -67,6 +75,9 @@ inline Result<std::vector<TestTensor>> run_op(const PreparedOp& op, const std::v
   request.outputs = outputs;
   request.threads = threads;
   INTAGLIO_TRY(const auto binding, op.bind(request));
+  std::vector<std::size_t> sizes;
+  for (const Operand& type : outputs) sizes.push_back(byte_count(type.shape, type.dtype).value_or(0));
+  check_touches(op, *binding, inputs, sizes, threads);
   std::vector<TestTensor> results;
   std::vector<void*> out;
   for (const Operand& type : outputs) {

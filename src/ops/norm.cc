@@ -82,6 +82,7 @@ class NormOp final : public PreparedOp {
  private:
   Result<Vector> bind_vector(const BindRequest& request, int input, const Shape& shape, std::size_t& scratch) const;
   Status check_outputs(const BindRequest& request, std::int64_t rows) const;
+  void tell_touches(NormBinding& b, const BindRequest& request) const;
   const void* vector_at(const Vector& vector, const RunArgs& args) const noexcept;
   void run_f32(const NormBinding& b, const RunArgs& args, std::int64_t row, const float* gamma,
                const float* beta) const noexcept;
@@ -177,7 +178,25 @@ Result<std::unique_ptr<const Binding>> NormOp::bind(const BindRequest& request) 
   b->flops = 8.0 * static_cast<double>(b->rows) * static_cast<double>(b->n);
   b->bytes = operand_bytes(request);
   b->split = {"rows", b->rows, 1};
+  tell_touches(*b, request);
   return std::unique_ptr<const Binding>(std::move(b));
+}
+
+// Threads split the rows.
+void NormOp::tell_touches(NormBinding& b, const BindRequest& request) const {
+  const auto split = [&](std::size_t bytes) { return Division{.units = b.rows, .item_bytes = bytes}; };
+  const std::size_t row = b.n * size_of(d_.dtype);
+  b.touches.emplace();
+  for (int i = 0; i < static_cast<int>(request.inputs.size()); ++i)
+    b.touches->push_back(reads(i, 0, i == 0 || i == b.residual ? std::optional(split(row)) : std::nullopt));
+  const auto add = [&](int output, std::size_t bytes) {
+    if (output >= 0) b.touches->push_back(writes(output, 0, split(bytes)));
+  };
+  add(outputs_.y, row);
+  add(outputs_.q, b.n);
+  add(outputs_.scale, sizeof(float));
+  add(outputs_.zero, 1);
+  add(outputs_.absmax, sizeof(float));
 }
 
 const void* NormOp::vector_at(const Vector& vector, const RunArgs& args) const noexcept {

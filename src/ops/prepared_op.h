@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/shape.h"
+#include "ops/touch.h"
 #include "threads/partition.h"
 
 namespace intaglio::ops {
@@ -54,6 +56,9 @@ class Binding {
   ThreadSplit split;             // of the phase that does the work
   const char* kernel = nullptr;  // static names of the row that these shapes get, if they decide it; else see Facts
   const char* isa = nullptr;
+  // Complete if told: an operand, or the shared scratch, that is not listed for a phase is not touched in it. Untold:
+  // any thread may touch anything in any phase. Must hold for every thread count up to that of the request.
+  std::optional<std::vector<Touch>> touches;
 };
 
 struct RunArgs {

@@ -75,6 +75,11 @@ class PreparedQuantize final : public PreparedOp {
     if (descriptor_.zero) {
       INTAGLIO_TRY(zeros, element_count(request.inputs[2].shape));
     }
+    const auto split = [&](DType type) {
+      return Division{.units = binding.count, .grain = kGrain, .item_bytes = size_of(type)};
+    };
+    binding.touches = {reads(0, 0, split(descriptor_.input)), reads(1, 0), writes(0, 0, split(descriptor_.output))};
+    if (descriptor_.zero) binding.touches->push_back(reads(2, 0));
     if (binding.count == 0) return bound(std::move(binding));
     const auto axis = static_cast<std::size_t>(descriptor_.axis);
     binding.scale_per_channel = scales != 1;

@@ -64,6 +64,7 @@ class DynamicQuantize final : public PreparedOp {
     binding.flops = 6.0 * static_cast<double>(count);  // two for the extremes, then as quantize
     binding.bytes = operand_bytes(request);
     binding.split = by_row_ ? ThreadSplit{"rows", binding.rows, 1} : ThreadSplit{"elements", count, kGrain};
+    tell_touches(binding);
     binding.blocking = fmt::format("{} rows of {}", binding.rows, binding.length);
     return bound(std::move(binding));
   }
@@ -82,6 +83,27 @@ class DynamicQuantize final : public PreparedOp {
   Facts facts() const override { return {row_->name, row_->isa, ""}; }
 
  private:
+  // Rows are split; of a tensor, elements, and thread 0 writes scale and zero point.
+  void tell_touches(DynamicBinding& b) const {
+    const auto split = [&](std::size_t of_x, std::size_t of_row) {
+      if (by_row_) return Division{.units = b.rows, .item_bytes = of_row};
+      return Division{.units = b.length, .grain = kGrain, .item_bytes = of_x};
+    };
+    const auto length = static_cast<std::size_t>(b.length);
+    const std::size_t size = size_of(d_.input);
+    const int last = b.phases - 1;
+    b.touches.emplace();
+    for (int phase = 0; phase < b.phases; ++phase) b.touches->push_back(reads(0, phase, split(size, length * size)));
+    b.touches->push_back(writes(0, last, split(1, length)));
+    for (int output = 1; output < (symmetric_ ? 2 : 3); ++output) {
+      const std::size_t bytes = output == 1 ? sizeof(float) : 1;
+      b.touches->push_back(writes(output, last, Division{.units = b.rows, .item_bytes = bytes}));
+    }
+    if (by_row_) return;
+    b.touches->push_back({Touch::Of::shared_scratch, 0, 0, true, std::nullopt});
+    b.touches->push_back({Touch::Of::shared_scratch, 0, 1, false, std::nullopt});
+  }
+
   const std::byte* source(const RunArgs& args, std::int64_t element) const {
     return static_cast<const std::byte*>(args.inputs[0]) + static_cast<std::size_t>(element) * size_of(d_.input);
   }

@@ -98,6 +98,10 @@ class PreparedReduce final : public PreparedOp {
     binding.flops = static_cast<double>(loops.kept) * static_cast<double>(loops.reduced);
     binding.bytes = operand_bytes(request);
     binding.split = {"results", loops.kept, 1};
+    if (descriptor_.kind != ReduceKind::cumsum) {  // its elements of one thread lie apart
+      const Division split{.units = loops.kept, .item_bytes = size_of(result)};
+      binding.touches = {reads(0, 0), writes(0, 0, split)};
+    }
     return bound(std::move(binding));
   }
 

@@ -84,6 +84,10 @@ Result<std::unique_ptr<const Binding>> SoftmaxOp::bind(const BindRequest& reques
   b->flops = 8.0 * static_cast<double>(total);
   b->bytes = operand_bytes(request);
   b->split = {"rows", b->outer * b->blocks, 1};
+  const Division split{.units = b->outer * b->blocks,
+                       .group = std::max<std::int64_t>(b->blocks, 1),
+                       .item_bytes = total == 0 ? 0 : static_cast<std::size_t>(b->n * b->inner) * size_of(d_.dtype)};
+  b->touches = {reads(0, 0, split), writes(0, 0, split)};
   return std::unique_ptr<const Binding>(std::move(b));
 }
 

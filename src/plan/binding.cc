@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/alloc.h"
+#include "plan/barriers.h"
 
 namespace intaglio::plan {
 
@@ -26,6 +27,7 @@ class Binder {
     find_lifetimes();
     share_in_place();
     INTAGLIO_CHECK(lay_out_arena());
+    place_barriers(*bound_, bytes_);
     bound_->dims = std::move(dims_);
     return std::shared_ptr<const BoundPlan>(std::move(bound_));
   }

@@ -42,6 +42,7 @@ struct BoundStep {
   std::shared_ptr<const ops::Binding> binding;
   std::uint32_t first_input = 0;  // into BoundPlan::arguments
   std::uint32_t first_output = 0;
+  bool waits = false;  // all threads wait for each other before the step
 };
 
 struct BoundPlan {
@@ -51,6 +52,7 @@ struct BoundPlan {
   std::vector<Shape> output_shapes;
   std::vector<std::size_t> output_bytes;
   std::vector<BoundStep> steps;
+  std::size_t barriers = 0;           // of one run: before steps and between phases
   std::size_t distinct_bindings = 0;  // how many problems the steps are: bind() of an op was called so often
   std::vector<ValueId> arguments;     // operands of all steps, inputs then outputs
   std::vector<Location> locations;    // of every value

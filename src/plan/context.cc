@@ -44,12 +44,12 @@ struct Context::Region {
   void run(const threads::RegionThread& self) noexcept {
     StepTime* own = times + static_cast<std::size_t>(self.index) * (times != nullptr ? bound->steps.size() : 0);
     for (std::uint32_t i = 0; i < bound->steps.size(); ++i) {
+      if (bound->steps[i].waits) self.barrier();
       if (times == nullptr) {
         run_step(i, self, [&] { self.barrier(); });
       } else {
         run_timed_step(i, self, own[i]);
       }
-      self.barrier();
     }
   }
 

@@ -37,7 +37,8 @@ struct ContextOptions {
 };
 
 // One thread's part of one step, in nanoseconds of a monotonic clock (std::chrono::steady_clock). What lies between the
-// end of a step and the begin of the next one is waiting for other threads. All zero: the thread took no part.
+// end of a step and the begin of the next one is waiting for other threads, where the step waits (BoundStep::waits).
+// All zero: the thread took no part.
 struct StepTime {
   std::int64_t begin_ns = 0, end_ns = 0;
   std::int64_t waited_ns = 0;  // of end - begin: for the other threads between the phases of the step
