@@ -25,6 +25,7 @@ Command add_compile(CLI::App& tool);
 Command add_bench(CLI::App& tool);
 Command add_inspect(CLI::App& tool);
 Command add_explain(CLI::App& tool);
+Command add_profile(CLI::App& tool);
 Command add_doctor(CLI::App& tool);
 // Of `intaglio debug`.
 Command add_debug_accuracy(CLI::App& debug);

@@ -22,6 +22,8 @@ class Session {
   // Runs once and returns the nanoseconds from before the call to after its outputs are complete. Allocates nothing.
   // Throws Error.
   std::int64_t run();
+  // Runs `runs` times with the times of every step; see Context::profile. Throws Error.
+  Profile profile(int runs) { return context_.profile(input_views_, output_views_, runs); }
   // Those of the latest run.
   const std::vector<NamedTensor>& outputs() const { return outputs_; }
   const std::vector<Tensor>& inputs() const { return inputs_; }

@@ -13,7 +13,8 @@ namespace intaglio::cli {
 
 namespace {
 
-constexpr Command (*kCommands[])(CLI::App&) = {add_run, add_compile, add_bench, add_inspect, add_explain, add_doctor};
+constexpr Command (*kCommands[])(CLI::App&) = {add_run,     add_compile, add_bench, add_inspect,
+                                               add_explain, add_profile, add_doctor};
 
 // Commands behind a word, as in `intaglio debug accuracy`.
 constexpr const char* kGroup = "debug";

@@ -9,7 +9,7 @@ import numpy as np
 import small_models
 from harness import ToolCase, main
 
-COMMANDS = ("run", "compile", "bench", "inspect", "explain", "debug", "doctor")
+COMMANDS = ("run", "compile", "bench", "inspect", "explain", "profile", "debug", "doctor")
 SCREEN_LINES = 60
 ISA_LEVELS = ("scalar", "sse42", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx")
 
@@ -107,6 +107,47 @@ class Cli(WithModel):
         path = small_models.save(small_models.unknown_ops(), self.folder / "strange.onnx")
         report = self.report("intaglio.inspect/1", "inspect", path)
         self.assertEqual({entry["op"] for entry in report["unsupported"]}, {"Frobnicate", "Defenestrate"})
+
+    def test_profile(self) -> None:
+        report = self.report(
+            "intaglio.profile/1", "profile", self.model, "-o", "trace.json", "--threads", "2", "--iterations", "4"
+        )
+        trace = json.loads((self.folder / "trace.json").read_text())
+        slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+        lanes = {event["tid"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
+        self.assertEqual(lanes, set(range(report["threads"])))
+        runs = [event for event in slices if event["name"].startswith("run ")]
+        steps = [event for event in slices if "args" in event]
+        self.assertEqual(len(runs), report["runs"])
+        self.assertEqual(len(runs) + len(steps), len(slices))
+        self.assertEqual(len(runs), 4)
+        for run in runs:
+            end = run["ts"] + run["dur"]
+            inside = [step for step in steps if run["ts"] <= step["ts"] < end]
+            self.assertEqual(len({(step["tid"], step["args"]["step"]) for step in inside}), len(inside))
+            for lane in lanes:
+                # In order, one after the other, within the run; so their sum is at most the run's time.
+                mine = sorted((s for s in inside if s["tid"] == lane), key=lambda step: step["args"]["step"])
+                last = run["ts"]
+                for step in mine:
+                    self.assertGreaterEqual(step["ts"], last - 0.01)
+                    last = step["ts"] + step["dur"]
+                self.assertLessEqual(last, end + 0.01)
+            self.assertEqual(len([s for s in inside if s["tid"] == 0]), len(report["steps"]))
+        mean = sum(run["dur"] for run in runs) / len(runs)
+        self.assertAlmostEqual(report["run_us"], mean, delta=0.01 * mean + 0.01)
+        self.assertLessEqual(sum(step["busy_us"] for step in report["steps"]), mean * report["threads"] * 1.001)
+        for step, told in zip(report["steps"], self.report("intaglio.explain/1", "explain", self.model)["steps"]):
+            for key in ("node", "op", "kernel"):
+                self.assertEqual(step[key], told[key])
+
+    def test_profile_text_and_refusals(self) -> None:
+        shown = self.succeed("profile", self.model, "-o", "t.json", "--top", "1").stdout
+        self.assertIn("of run", shown)
+        self.assertIn("t.json", shown)
+        for arguments in ((), ("-o", "t.json", "--iterations", "0"), ("-o", "t.json", "--top", "x")):
+            self.assertEqual(self.call("profile", self.model, *arguments).returncode, 2)
+        self.assertEqual(self.call("profile", self.model, "-o", "nowhere/t.json").returncode, 3)
 
     def test_explain(self) -> None:
         report = self.report("intaglio.explain/1", "explain", self.model)
