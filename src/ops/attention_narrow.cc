@@ -137,7 +137,9 @@ class NarrowAttention final : public PreparedOp {
 };
 
 Result<std::unique_ptr<const Binding>> NarrowAttention::bind(const BindRequest& request) const {
-  INTAGLIO_TRY(std::unique_ptr<AttentionBinding> binding, bind_attention(d_, request, kernels_.gemm->block_m));
+  // Rows whose block is large (AMX) take any number of rows in steps of two tiles.
+  const Size granule = std::min<Size>(kernels_.gemm->block_m, 32);
+  INTAGLIO_TRY(std::unique_ptr<AttentionBinding> binding, bind_attention(d_, request, granule));
   if (binding->kv_heads != 0) reserve(*binding);
   return std::unique_ptr<const Binding>(std::move(binding));
 }
