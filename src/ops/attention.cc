@@ -80,7 +80,7 @@ class AttentionOp final : public PreparedOp {
   }
 
  private:
-  void run_head(const AttentionBinding& b, const RunArgs& args, std::int64_t index, std::int64_t begin,
+  void run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, std::int64_t begin,
                 std::int64_t end) const noexcept;
   void pack(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, Size first,
             Size keys) const noexcept;
@@ -102,15 +102,14 @@ class AttentionOp final : public PreparedOp {
 RunStatus AttentionOp::run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept {
   const auto& b = static_cast<const AttentionBinding&>(binding);
   if (b.kv_heads == 0) return RunStatus::ok;  // no element of y
-  for_each_head(b, worker, [&](std::int64_t index, std::int64_t begin, std::int64_t end) {
-    run_head(b, args, index, begin, end);
+  for_each_head(rows_, b, args, worker, [&](const AttentionHead& head, std::int64_t begin, std::int64_t end) {
+    run_head(b, args, head, begin, end);
   });
   return RunStatus::ok;
 }
 
-void AttentionOp::run_head(const AttentionBinding& b, const RunArgs& args, std::int64_t index, std::int64_t begin,
-                           std::int64_t end) const noexcept {
-  const AttentionHead head = rows_.head_of(b, args, index);
+void AttentionOp::run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+                           std::int64_t begin, std::int64_t end) const noexcept {
   for (std::int64_t i = begin; i < end; ++i) rows_.begin(b, head, rows_.item_of(b, args, head, i, i - begin));
   for (std::int64_t block = 0; block * b.key_block < head.keys; ++block) {
     const auto first = static_cast<Size>(block * b.key_block);

@@ -92,8 +92,8 @@ class NarrowAttention final : public PreparedOp {
     const auto& b = static_cast<const AttentionBinding&>(binding);
     if (b.kv_heads == 0) return RunStatus::ok;  // no element of y
     if (kernels_.gemm->enter != nullptr) kernels_.gemm->enter();
-    for_each_head(b, worker, [&](std::int64_t index, std::int64_t begin, std::int64_t end) {
-      run_head(b, args, index, begin, end);
+    for_each_head(rows_, b, args, worker, [&](const AttentionHead& head, std::int64_t begin, std::int64_t end) {
+      run_head(b, args, head, begin, end);
     });
     if (kernels_.gemm->leave != nullptr) kernels_.gemm->leave();
     return RunStatus::ok;
@@ -110,7 +110,7 @@ class NarrowAttention final : public PreparedOp {
   Size a_bytes() const { return gemm::facts_of(kernels_.types).a_bytes; }
   Size panel(Size k) const { return gemm::panel_bytes(kernels_.packed, k); }
   void reserve(AttentionBinding& b) const;
-  void run_head(const AttentionBinding& b, const RunArgs& args, std::int64_t index, std::int64_t begin,
+  void run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, std::int64_t begin,
                 std::int64_t end) const noexcept;
   void pack_keys(const AttentionBinding& b, const RunArgs& args, const std::byte* k, Size keys) const noexcept;
   void pack_values(const AttentionBinding& b, const RunArgs& args, const std::byte* v, Size keys) const noexcept;
@@ -180,9 +180,8 @@ void NarrowAttention::reserve(AttentionBinding& b) const {
   b.thread_scratch_bytes = total;
 }
 
-void NarrowAttention::run_head(const AttentionBinding& b, const RunArgs& args, std::int64_t index, std::int64_t begin,
-                               std::int64_t end) const noexcept {
-  const AttentionHead head = rows_.head_of(b, args, index);
+void NarrowAttention::run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+                               std::int64_t begin, std::int64_t end) const noexcept {
   for (std::int64_t i = begin; i < end; ++i) rows_.begin(b, head, rows_.item_of(b, args, head, i, i - begin));
   for (std::int64_t block = 0; block * b.key_block < head.keys; ++block) {
     const std::int64_t first = block * b.key_block;

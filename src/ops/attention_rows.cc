@@ -15,28 +15,40 @@ constexpr float kHidden = -1e37f, kSeen = -1e30f;
 
 }  // namespace
 
+// Keys from the returned one on are hidden from every query of the batch.
 std::int64_t AttentionRows::visible_keys(const AttentionBinding& b, const RunArgs& args,
                                          std::int64_t batch) const noexcept {
-  const bool by_row = b.mask_stride[1] != 0 || b.mask_stride[2] != 0;
-  if (d_.mask == AttentionMask::none || by_row || b.mask_stride[3] == 0) return b.keys;
-  std::int64_t keys = b.keys;
-  if (d_.mask == AttentionMask::kept) {
-    const auto* kept = static_cast<const std::uint8_t*>(args.inputs[b.mask_input]) + batch * b.mask_stride[0];
-    while (keys > 0 && kept[keys - 1] == 0) --keys;
-    return keys;
+  const bool by_head = b.mask_stride[1] != 0 && b.heads > 1;
+  if (d_.mask == AttentionMask::none || by_head || b.mask_stride[3] == 0) return b.keys;
+  const std::int64_t rows = b.mask_stride[2] == 0 ? 1 : b.queries, first = batch * b.mask_stride[0];
+  std::int64_t keys = 0;
+  for (std::int64_t r = 0; r < rows && keys < b.keys; ++r) {
+    const std::int64_t row = first + r * b.mask_stride[2];
+    std::int64_t last = b.keys;
+    if (d_.mask == AttentionMask::kept) {
+      const auto* kept = static_cast<const std::uint8_t*>(args.inputs[b.mask_input]) + row;
+      while (last > keys && kept[last - 1] == 0) --last;
+    } else {
+      const auto* added = static_cast<const float*>(args.inputs[b.mask_input]) + row;
+      while (last > keys && added[last - 1] <= kHidden) --last;
+      if (!sees_one(added, last)) return b.keys;
+    }
+    keys = last;
   }
-  const auto* added = static_cast<const float*>(args.inputs[b.mask_input]) + batch * b.mask_stride[0];
-  while (keys > 0 && added[keys - 1] <= kHidden) --keys;
-  // With causal, the first rows might see hidden keys only; then these decide among themselves.
-  const std::int64_t must_see = d_.causal ? 1 : keys;
-  for (std::int64_t j = 0; j < must_see && j < keys; ++j) {
-    if (added[j] >= kSeen) return keys;
-  }
-  return b.keys;
+  return keys;
 }
 
-AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& args,
-                                     std::int64_t index) const noexcept {
+// A row that only hidden keys are left for averages them: then none may be left out. With causal, key 0 is the one that
+// all rows reach.
+bool AttentionRows::sees_one(const float* added, std::int64_t keys) const noexcept {
+  for (std::int64_t j = 0; j < (d_.causal ? std::min<std::int64_t>(keys, 1) : keys); ++j) {
+    if (added[j] >= kSeen) return true;
+  }
+  return false;
+}
+
+AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& args, std::int64_t index,
+                                     Visible& visible) const noexcept {
   AttentionHead head;
   head.batch = index / b.kv_heads;
   head.kv_head = index % b.kv_heads;
@@ -46,7 +58,8 @@ AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& a
   };
   head.k = at(b.k);
   head.v = at(b.v);
-  head.keys = visible_keys(b, args, head.batch);
+  if (visible.batch != head.batch) visible = {head.batch, visible_keys(b, args, head.batch)};
+  head.keys = visible.keys;
   return head;
 }
 

@@ -34,8 +34,13 @@ class AttentionRows {
   explicit AttentionRows(const AttentionDescriptor& descriptor)
       : d_(descriptor), size_(static_cast<std::int64_t>(size_of(descriptor.dtype))) {}
 
+  // What a thread knows of the mask of the batch that it is at: the heads of a batch share it.
+  struct Visible {
+    std::int64_t batch = -1, keys = 0;
+  };
   // Head number `index` of (batch, key head), with the keys that its queries can see.
-  AttentionHead head_of(const AttentionBinding& b, const RunArgs& args, std::int64_t index) const noexcept;
+  AttentionHead head_of(const AttentionBinding& b, const RunArgs& args, std::int64_t index,
+                        Visible& visible) const noexcept;
   AttentionItem item_of(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, std::int64_t index,
                         std::int64_t slot) const noexcept;
   // Fresh maxima and sums; where there are no keys at all, y.
@@ -58,6 +63,7 @@ class AttentionRows {
   std::string text() const;
 
  private:
+  bool sees_one(const float* added, std::int64_t keys) const noexcept;
   std::int64_t visible_keys(const AttentionBinding& b, const RunArgs& args, std::int64_t batch) const noexcept;
 
   AttentionDescriptor d_;
@@ -66,13 +72,15 @@ class AttentionRows {
 
 // Calls run_head(head, begin, end) for the worker's share of items: those begin .. end - 1 of each head.
 template <class RunHead>
-void for_each_head(const AttentionBinding& b, const Worker& worker, RunHead&& run_head) noexcept {
+void for_each_head(const AttentionRows& rows, const AttentionBinding& b, const RunArgs& args, const Worker& worker,
+                   RunHead&& run_head) noexcept {
   const std::int64_t items = b.items();
+  AttentionRows::Visible visible;
   const Range share = share_of(b.split.total, b.split.grain, worker);
   for (std::int64_t unit = share.begin; unit < share.end;) {
     const std::int64_t head = unit / items;
     const std::int64_t end = share.end < (head + 1) * items ? share.end : (head + 1) * items;
-    run_head(head, unit - head * items, end - head * items);
+    run_head(rows.head_of(b, args, head, visible), unit - head * items, end - head * items);
     unit = end;
   }
 }
