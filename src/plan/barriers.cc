@@ -84,6 +84,8 @@ class Placer {
 
   void place() {
     bound_.barriers = 0;
+    pending_.reserve(kMostPending);
+    now_.reserve(16);
     for (std::size_t i = 0; i < bound_.steps.size(); ++i) {
       BoundStep& step = bound_.steps[i];
       const std::size_t end = i + 1 < bound_.steps.size() ? bound_.steps[i + 1].first_input : bound_.arguments.size();

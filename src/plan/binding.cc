@@ -34,31 +34,42 @@ class Binder {
 
  private:
   Status resolve_shapes() {
-    operands_.resize(plan_.values.size());
     bytes_.resize(plan_.values.size());
     root_.resize(plan_.values.size());
+    Shape shape;  // reused: most of a bind would be allocations
     for (ValueId id = 0; id < plan_.values.size(); ++id) {
       const PlanValue& value = plan_.values[id];
-      operands_[id].dtype = value.dtype;
-      for (DimId dim : value.shape) operands_[id].shape.push_back(dims_[dim]);
-      auto bytes = byte_count(operands_[id].shape, value.dtype);
+      shape.clear();
+      for (const DimId dim : value.shape) shape.push_back(dims_[dim]);
+      auto bytes = byte_count(shape, value.dtype);
       if (!bytes) return fail(std::move(bytes).error().at("value '" + value.name + "'"));
       bytes_[id] = *bytes;
       root_[id] = value.kind == ValueKind::alias ? root_[value.source] : id;
       if (bytes_[id] != bytes_[root_[id]]) {
         return fail(ErrorCode::unsupported,
-                    "cannot reshape " + to_string(operands_[root_[id]].shape) + " to " + to_string(operands_[id].shape),
+                    "cannot reshape " + to_string(operand(root_[id]).shape) + " to " + to_string(shape),
                     "value '" + value.name + "'");
       }
     }
     for (const Port& port : plan_.outputs) {
-      bound_->output_shapes.push_back(operands_[port.value].shape);
+      bound_->output_shapes.push_back(operand(port.value).shape);
       bound_->output_bytes.push_back(bytes_[port.value]);
     }
     return {};
   }
 
+  ops::Operand operand(ValueId id) const {
+    ops::Operand out{plan_.values[id].dtype, {}};
+    for (const DimId dim : plan_.values[id].shape) out.shape.push_back(dims_[dim]);
+    return out;
+  }
+
   Status bind_steps() {
+    std::size_t arguments = 0;
+    for (const Step& step : plan_.steps) arguments += step.inputs.size() + step.outputs.size();
+    bound_->arguments.reserve(arguments);
+    bound_->steps.reserve(plan_.steps.size());
+    by_problem_.resize(plan_.steps.size());
     for (const Step& step : plan_.steps) {
       BoundStep bound;
       bound.op = step.prepared.get();
@@ -77,11 +88,20 @@ class Binder {
 
   // Equal problems (group, shapes, parameters) get one binding: a transformer binds a handful, not one per layer.
   Result<std::shared_ptr<const ops::Binding>> bind_step(const Step& step) {
+    const bool numbered = step.problem < by_problem_.size();
+    if (numbered && by_problem_[step.problem] != nullptr) return by_problem_[step.problem];
+    INTAGLIO_TRY(auto binding, bind_by_shapes(step));
+    if (numbered) by_problem_[step.problem] = binding;
+    return binding;
+  }
+
+  // Different dims may have equal values.
+  Result<std::shared_ptr<const ops::Binding>> bind_by_shapes(const Step& step) {
     std::vector<ops::Operand> inputs;
     std::vector<ops::Operand> outputs;
     std::vector<std::int64_t> params;
-    for (ValueId id : step.inputs) inputs.push_back(operands_[id]);
-    for (ValueId id : step.outputs) outputs.push_back(operands_[id]);
+    for (ValueId id : step.inputs) inputs.push_back(operand(id));
+    for (ValueId id : step.outputs) outputs.push_back(operand(id));
     for (DimId dim : step.params) params.push_back(dims_[dim]);
     std::vector<std::int64_t> key = {step.bind_group};
     for (const auto* list : {&inputs, &outputs}) {
@@ -203,12 +223,12 @@ class Binder {
   const BindOptions& options_;
   std::shared_ptr<BoundPlan> bound_;
   std::vector<std::int64_t> dims_;
-  std::vector<ops::Operand> operands_;
   std::vector<std::size_t> bytes_;
   std::vector<ValueId> root_;    // alias chains resolved
   std::vector<ValueId> buffer_;  // in-place chains resolved: the value whose buffer a root uses
   std::vector<Lifetime> lifetimes_;
   std::map<std::vector<std::int64_t>, std::shared_ptr<const ops::Binding>> shared_;
+  std::vector<std::shared_ptr<const ops::Binding>> by_problem_;  // of steps that were bound before
 };
 
 }  // namespace

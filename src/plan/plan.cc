@@ -139,6 +139,21 @@ void assign_bind_groups(Plan& plan) {
     }
     step.bind_group = groups.emplace(key, static_cast<std::uint32_t>(groups.size())).first->second;
   }
+  std::map<std::vector<std::uint64_t>, std::uint32_t> problems;
+  for (Step& step : plan.steps) {
+    std::vector<std::uint64_t> key = {step.bind_group};
+    for (const auto* list : {&step.inputs, &step.outputs}) {
+      key.push_back(list->size());
+      for (const ValueId id : *list) {
+        const PlanValue& value = plan.values[id];
+        key.push_back(static_cast<std::uint64_t>(value.dtype));
+        key.push_back(value.shape.size());
+        key.insert(key.end(), value.shape.begin(), value.shape.end());
+      }
+    }
+    key.insert(key.end(), step.params.begin(), step.params.end());
+    step.problem = problems.emplace(std::move(key), static_cast<std::uint32_t>(problems.size())).first->second;
+  }
 }
 
 }  // namespace intaglio::plan

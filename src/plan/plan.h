@@ -38,6 +38,8 @@ struct Port {
   ValueId value = 0;
 };
 
+inline constexpr std::uint32_t kNoProblem = UINT32_MAX;
+
 struct Step {
   std::string node;    // origin: the model's node names ("a; b" when fused)
   std::string source;  // origin: source line, if known
@@ -50,6 +52,9 @@ struct Step {
   std::shared_ptr<const ops::PreparedOp> prepared;
   // Steps of one group bind equal problems alike and share one binding: see assign_bind_groups().
   std::uint32_t bind_group = 0;
+  // Steps of one problem are of one group and have operands of equal dtypes and dims, whatever the shapes: they share
+  // their binding without a comparison of shapes.
+  std::uint32_t problem = kNoProblem;
 };
 
 struct Guard {
@@ -110,7 +115,8 @@ struct Plan {
 Status validate(const Plan& plan);
 
 // Numbers the groups of steps with equal candidate, descriptor, and layouts and sizes of packed constants: what bind()
-// may depend on beside its request (ops/prepared_op.h). Precondition: the blobs of every step exist.
+// may depend on beside its request (ops/prepared_op.h); and the problems, where the requests are equal too.
+// Precondition: the blobs and values of every step exist.
 void assign_bind_groups(Plan& plan);
 
 }  // namespace intaglio::plan
