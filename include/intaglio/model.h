@@ -146,6 +146,10 @@ class INTAGLIO_API Model {
   // The same with predicted work for these input shapes (in the order of inputs()): blocking, flops, bytes. Throws
   // Error.
   Explanation explain(std::span<const Shape> input_shapes) const;
+  // The same with times: measures peaks and bandwidths of this machine (a second, on one core), then runs the inputs
+  // (in the order of inputs()) up to `runs` times, fewer if that takes more than seconds. Throws Error: as
+  // Context::profile.
+  Explanation explain(std::span<const TensorView> inputs, int runs) const;
 
   struct Impl;  // of the library
 

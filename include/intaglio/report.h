@@ -57,6 +57,13 @@ struct ModelFacts {
   std::string huge_pages_refused;   // why not all of them though it was asked for; else empty
 };
 
+// What one core was measured to do.
+struct DoctorMeasurement {
+  std::string name;  // "f32 peak avx512", "read bandwidth L2"
+  double value = 0;
+  std::string unit;  // "GFLOP/s", "GB/s"
+};
+
 struct ExplainedStep {
   std::string node;    // names of the model's nodes that became this step
   std::string origin;  // source line, if the file carries it
@@ -65,15 +72,27 @@ struct ExplainedStep {
   std::string isa;
   std::string blocking;  // with input shapes only
   std::string epilogue;
-  int threads = 1;
+  int threads = 1;   // that have a part of it (without input shapes: that a run has)
   double flops = 0;  // with input shapes only
   double bytes = 0;
+  std::string products;         // of matrices: "f32", "bf16", "int8", "f64", "integer", or "none"
+  std::string split;            // how threads share it, "N 3072 by 64"; empty: one does all. With input shapes only
+  std::string layer;            // the module of the model that the step belongs to, as far as its names tell
+  std::size_t arena_bytes = 0;  // that hold something while the step runs; with input shapes only
+  // With inputs only, microseconds. predicted: the roofline model (docs/explain.md) with the measured `machine`; `roof`
+  // says what limits. measured: from the first thread's begin to the last one's end, median of Explanation::runs.
+  std::optional<double> predicted_us, measured_us;
+  std::optional<double> roofline_percent;  // 100 * predicted / measured: over 100 where the model is too careful
+  std::string roof;                        // "bf16 peak avx512_bf16", "read bandwidth L3"
 };
 struct FiredFusion {
   std::string pattern, node;
 };
 struct NearMiss {
   std::string pattern, node, reason;
+  // With inputs only: about how long it takes to write and read once more what a fusion would keep in registers. Unset
+  // where no step of that node reads a value of another step.
+  std::optional<double> cost_us;
 };
 struct Fallback {
   std::string node, reason;
@@ -98,6 +117,10 @@ struct Explanation {
   std::size_t arena_bytes = 0;              // with input shapes only
   std::size_t arena_lower_bound_bytes = 0;  // the most bytes alive at one step
   std::size_t barriers = 0;                 // with input shapes only: how often the threads of a run wait for all
+  int threads = 1;                          // of a run
+  int runs = 0;                             // that were timed; 0: none
+  double run_us = 0;                        // median of a whole run, as its caller sees it
+  std::vector<DoctorMeasurement> machine;   // peaks and bandwidths of one core, measured for predicted_us
 };
 
 // ---- runs that were timed (Context::profile)
@@ -168,11 +191,6 @@ struct DoctorVariable {
 };
 struct DoctorLibrary {
   std::string name, version;
-};
-struct DoctorMeasurement {
-  std::string name;  // "f32 peak avx512", "read bandwidth L2"
-  double value = 0;
-  std::string unit;  // "GFLOP/s", "GB/s"
 };
 struct Diagnosis {
   std::string cpu, vendor;

@@ -77,8 +77,10 @@ Diagnosis diagnose(bool measure) {
   for (const auto& variable : environment_report())
     out.variables.push_back({variable.name, variable.value, variable.meaning, variable.set});
   out.libraries = libraries();
-  if (measure)
-    out.measured = internal::measure_machine(usable, machine.caches.l1d, machine.caches.l2, machine.caches.l3);
+  if (measure) {
+    out.measured = internal::as_measurements(
+        internal::measure_rates(usable, machine.caches.l1d, machine.caches.l2, machine.caches.l3));
+  }
   return out;
 }
 

@@ -1,5 +1,11 @@
-// What a plan tells about itself.
+// What a plan tells about itself: alone, at input shapes, and with times.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/layers.h"
 #include "api/model_impl.h"
+#include "api/predict.h"
 
 namespace intaglio {
 inline namespace v1 {
@@ -8,14 +14,28 @@ namespace {
 
 Explanation explain_model(const Model::Impl& model) {
   const plan::Plan& plan = *model.plan;
-  const int threads = model.pool->size();
   Explanation out;
+  out.threads = model.pool->size();
+  std::vector<internal::NamedStep> named;
   for (const plan::Step& step : plan.steps) {
     const ops::PreparedOp::Facts facts = step.prepared->facts();
-    out.steps.push_back({step.node, step.source, step.op, facts.kernel, facts.isa, "", facts.epilogue, threads, 0, 0});
+    ExplainedStep told;
+    told.node = step.node;
+    told.origin = step.source;
+    told.op = step.op;
+    told.kernel = facts.kernel;
+    told.isa = facts.isa;
+    told.epilogue = facts.epilogue;
+    told.threads = out.threads;
+    told.products = name_of(facts.products);
+    out.steps.push_back(std::move(told));
+    named.push_back({step.node, step.source, fmt::format("{} {} {}", step.op, facts.kernel, facts.epilogue)});
   }
+  const std::vector<std::string> layers = internal::layers_of(named);
+  for (std::size_t i = 0; i < layers.size(); ++i) out.steps[i].layer = layers[i];
   for (const auto& fusion : plan.report.fusions) out.fusions.push_back({fusion.pattern, fusion.node});
-  for (const auto& miss : plan.report.near_misses) out.near_misses.push_back({miss.pattern, miss.node, miss.reason});
+  for (const auto& miss : plan.report.near_misses)
+    out.near_misses.push_back({miss.pattern, miss.node, miss.reason, {}});
   for (const auto& fallback : plan.report.fallbacks) out.fallbacks.push_back({fallback.node, fallback.reason});
   for (const auto& kept : plan.report.kept_float) out.kept_float.push_back({kept.rule, kept.node});
   out.weight_bytes = model.facts.weight_bytes;
@@ -28,6 +48,39 @@ Explanation explain_model(const Model::Impl& model) {
   return out;
 }
 
+int working_threads(const ops::ThreadSplit& split, int threads) {
+  if (split.total <= 0) return 1;
+  const std::int64_t grains = (split.total + split.grain - 1) / split.grain;
+  return static_cast<int>(std::clamp<std::int64_t>(grains, 1, threads));
+}
+
+void explain_binding(const ops::Binding& binding, int threads, ExplainedStep& out) {
+  out.blocking = binding.blocking_text();
+  out.flops = binding.flops;
+  out.bytes = binding.bytes;
+  if (binding.kernel != nullptr) out.kernel = binding.kernel;
+  if (binding.isa != nullptr) out.isa = binding.isa;
+  out.threads = working_threads(binding.split, threads);
+  if (out.threads > 1) {
+    out.split = fmt::format("{} {}", binding.split.what, binding.split.total);
+    if (binding.split.grain > 1) out.split += fmt::format(" by {}", binding.split.grain);
+  }
+}
+
+Explanation explain_bound(const Model::Impl& model, const plan::BoundPlan& bound) {
+  Explanation out = explain_model(model);
+  const std::vector<std::size_t> live = plan::live_bytes(bound);
+  for (std::size_t i = 0; i < bound.steps.size(); ++i) {
+    explain_binding(*bound.steps[i].binding, out.threads, out.steps[i]);
+    out.steps[i].arena_bytes = live[i];
+  }
+  out.bindings = bound.distinct_bindings;
+  out.barriers = bound.barriers;
+  out.arena_bytes = bound.arena_bytes;
+  out.arena_lower_bound_bytes = bound.arena_lower_bound;
+  return out;
+}
+
 }  // namespace
 
 Explanation Model::explain() const {
@@ -36,17 +89,16 @@ Explanation Model::explain() const {
 
 Explanation Model::explain(std::span<const v1::Shape> input_shapes) const {
   const auto bound = internal::unwrap(plan::bind(*impl_->plan, input_shapes, {.threads = impl_->pool->size()}));
-  Explanation out = explain_model(*impl_);
-  for (std::size_t i = 0; i < bound->steps.size(); ++i) {
-    const ops::Binding& binding = *bound->steps[i].binding;
-    out.steps[i].blocking = binding.blocking_text();
-    out.steps[i].flops = binding.flops;
-    out.steps[i].bytes = binding.bytes;
-  }
-  out.bindings = bound->distinct_bindings;
-  out.barriers = bound->barriers;
-  out.arena_bytes = bound->arena_bytes;
-  out.arena_lower_bound_bytes = bound->arena_lower_bound;
+  return explain_bound(*impl_, *bound);
+}
+
+Explanation Model::explain(std::span<const TensorView> inputs, int runs) const {
+  if (runs < 1) throw v1::Error(v1::ErrorCode::usage, "times need at least one run", "explain");
+  std::vector<v1::Shape> shapes;
+  for (const TensorView& input : inputs) shapes.emplace_back(input.shape.begin(), input.shape.end());
+  const auto bound = internal::unwrap(plan::bind(*impl_->plan, shapes, {.threads = impl_->pool->size()}));
+  Explanation out = explain_bound(*impl_, *bound);
+  internal::add_times(*this, *impl_->plan, *bound, inputs, runs, out);
   return out;
 }
 

@@ -44,6 +44,10 @@ void describe_ports(const plan::Plan& plan, std::vector<v1::PortInfo>& inputs, s
 // short.
 void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require);
 
+// Measures the machine before and after timing `runs` >= 1 runs, and predicts what the steps should take on it.
+void add_times(const v1::Model& model, const plan::Plan& plan, const plan::BoundPlan& bound,
+               std::span<const v1::TensorView> inputs, int runs, v1::Explanation& out);
+
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl);
 
 // The rooms' options for these. Throws v1::Error (usage).

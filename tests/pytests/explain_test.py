@@ -1,0 +1,61 @@
+"""intaglio explain: its JSON."""
+
+from __future__ import annotations
+
+import small_models
+from harness import ToolCase, main
+
+STEP_KEYS = {
+    "node", "origin", "op", "kernel", "isa", "blocking", "epilogue", "threads",
+    "predicted_us", "measured_us", "roofline_percent",
+}  # fmt: skip
+
+
+class Explain(ToolCase):
+    """Reports of `mlp`."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.model = small_models.save(small_models.mlp(), self.folder / "mlp.onnx")
+
+    def explain(self, *options: object) -> dict[str, object]:
+        return self.report("intaglio.explain/1", "explain", self.model, *options)
+
+    def test_every_step_has_times(self) -> None:
+        report = self.explain("--runs", 7, "--threads", 1)
+        self.assertEqual((report["runs"], report["threads"], report["dtype"]), (7, 1, "f32"))
+        for step in report["steps"]:
+            self.assertLessEqual(STEP_KEYS, step.keys())
+            self.assertGreater(step["measured_us"], 0)
+            self.assertGreater(step["predicted_us"], 0)
+            ratio = 100 * step["predicted_us"] / step["measured_us"]
+            self.assertAlmostEqual(step["roofline_percent"], ratio, delta=1e-6 * ratio)
+            self.assertIn(step["roof"], {entry["name"] for entry in report["machine"]})
+        self.assertLessEqual(sum(step["measured_us"] for step in report["steps"]), 2 * report["run_us"])
+        self.assertEqual(sum(layer["steps"] for layer in report["layers"]), len(report["steps"]))
+
+    def test_without_times(self) -> None:
+        report = self.explain("--runs", 0)
+        self.assertIsNone(report["run_us"])
+        for step in report["steps"]:
+            self.assertIsNone(step["measured_us"])
+            self.assertIsNone(step["predicted_us"])
+            self.assertGreater(step["flops"], 0)
+        self.assertNotIn("measured:", self.succeed("explain", self.model, "--runs", 0).stdout)
+
+    def test_precision_is_told(self) -> None:
+        report = self.explain("--runs", 0, "--quantize", "dynamic", "--keep-float", "last")
+        self.assertEqual(report["quantize"], "dynamic, activations by token, last linear kept")
+        self.assertEqual(len(report["kept_float"]), 1)
+        self.assertEqual({step["products"] for step in report["steps"]} - {"none"}, {"int8", "f32"})
+        shown = self.succeed("explain", self.model, "--runs", 1, "--quantize", "dynamic", "--keep-float", "last").stdout
+        for words in ("last linear (--keep-float last)", "roofline", "one core, measured: f32 peak"):
+            self.assertIn(words, shown)
+
+    def test_bad_usage(self) -> None:
+        self.refuse(2, ["--runs", "-1"], "explain", self.model, "--runs=-1")
+        self.refuse(2, ["jsn", "json"], "explain", self.model, "--format", "jsn")
+
+
+if __name__ == "__main__":
+    main()
