@@ -116,6 +116,7 @@ Measured bench_one(const BenchOptions& options, const NamedShapes& shapes, const
   } else {
     session.set_inputs(read_inputs(ports, paths));
   }
+  require_holds(session, options);
   Measured measured{measure(session, plan), huge_pages_json(session.model().facts(), options.huge_pages),
                     Json::object()};
   for (std::size_t i = 0; i < ports.size(); ++i) measured.shapes[ports[i].name] = session.inputs()[i].shape();

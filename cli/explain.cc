@@ -43,6 +43,7 @@ void run_explain(const ExplainOptions& options) {
   const ResolvedShapes resolved = resolve_shapes(told.ports, given, "--shape");
   for (const std::string& text : resolved.notes) note(text);
   told.shapes = resolved.shapes;
+  model.require(split_lists(options.require), told.shapes);
   told.explanation = explain_model(model, told, runs);
   if (json) return print_json(explain_json(told));
   print(explain_text(told));

@@ -67,7 +67,7 @@ void add_compiling(CLI::App& parser, ModelOptions& options) {
   parser.add_option("--keep-float", options.keep_float, "linears not to quantise: first, last")
       ->allow_extra_args(false)
       ->type_name("LIST");
-  parser.add_option("--require", options.require, "exit 5 unless it holds: fused, no-fallback")
+  parser.add_option("--require", options.require, "exit 5 unless it holds: " + joined(requirement_names()))
       ->allow_extra_args(false)
       ->type_name("LIST");
   parser.add_option("--disable-pass", options.disabled_passes, "leave passes out (unknown names list all)")
@@ -139,7 +139,7 @@ CompileOptions compile_options(const ModelOptions& options) {
   set_precision(options, out);
   out.huge_pages = options.huge_pages;
   out.require = split_lists(options.require);
-  check_names("--require", "requirement", out.require, {"fused", "no-fallback"});
+  check_names("--require", "requirement", out.require, requirement_names());
   const auto disabled = split_lists(options.disabled_passes);
   check_names("--disable-pass", "pass", disabled, pass_names());
   out.disabled_passes.insert(disabled.begin(), disabled.end());

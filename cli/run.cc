@@ -103,6 +103,7 @@ void run(const RunOptions& options) {
   } else {
     session.set_inputs(read_inputs(session.model().inputs(), paths));
   }
+  require_holds(session, options);
   const double run_ms = static_cast<double>(session.run()) / 1e6;
   if (!options.output.empty()) write_outputs(options.output, session.outputs());
   if (options.json) return print_json(report_json(options, session, random, run_ms));

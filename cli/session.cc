@@ -48,4 +48,10 @@ std::int64_t Session::run() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
 }
 
+void require_holds(const Session& session, const ModelOptions& options) {
+  std::vector<Shape> shapes;
+  for (const Tensor& tensor : session.inputs()) shapes.push_back(tensor.shape());
+  session.model().require(split_lists(options.require), shapes);
+}
+
 }  // namespace intaglio::cli

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cli/options.h"
 #include "intaglio/intaglio.h"
 
 namespace intaglio::cli {
@@ -38,5 +39,8 @@ class Session {
   std::vector<MutableView> output_views_;
   bool has_inputs_ = false, has_outputs_ = false;
 };
+
+// --require, for the kernels that the session's inputs get. Throws Error (requirement).
+void require_holds(const Session& session, const ModelOptions& options);
 
 }  // namespace intaglio::cli

@@ -43,7 +43,9 @@ struct CompileOptions {
   std::set<std::string> disabled_passes;         // see pass_names()
   // Inputs to be fixed to a value and removed from the signature (shape operands that a model takes as inputs).
   std::vector<NamedTensor> fixed_inputs;
-  // What must hold, else Error (requirement) with the nodes that fall short: "fused" (no near miss of a fusion),
+  // What must hold, else Error (requirement) with the nodes that fall short, what they are instead and why:
+  // "bf16" (all products of matrices are of bf16 or 8-bit integers), "int8" (those of linears are of 8-bit integers,
+  // but for what keep_float keeps), "fused" (no near miss of a fusion), "amx" (all products run on AMX),
   // "no-fallback" (no kernel was refused).
   std::vector<std::string> require;
   // Packed weights go to memory of this process on huge pages (2 MiB), where kernels miss the TLB less. Costs a copy.
@@ -62,6 +64,9 @@ struct LoadOptions {
   // processes that map it. With it all are read and copied at load, and are this process's own.
   bool huge_pages = false;
 };
+
+// What CompileOptions::require may hold.
+INTAGLIO_API std::vector<std::string> requirement_names();
 
 // The names of all passes, in order of execution.
 INTAGLIO_API std::vector<std::string> pass_names();
@@ -150,6 +155,9 @@ class INTAGLIO_API Model {
   // (in the order of inputs()) up to `runs` times, fewer if that takes more than seconds. Throws Error: as
   // Context::profile.
   Explanation explain(std::span<const TensorView> inputs, int runs) const;
+
+  // CompileOptions::require once more, for the kernels that these input shapes get. Throws Error: usage, requirement.
+  void require(const std::vector<std::string>& names, std::span<const Shape> input_shapes) const;
 
   struct Impl;  // of the library
 

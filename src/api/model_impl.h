@@ -40,9 +40,10 @@ namespace internal {
 // The ports of a plan with declared ranges and index limits.
 void describe_ports(const plan::Plan& plan, std::vector<v1::PortInfo>& inputs, std::vector<v1::PortInfo>& outputs);
 
-// Checks --require style lists. Throws v1::Error: usage for an unknown word, requirement with the nodes that fall
-// short.
-void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require);
+// Checks --require style lists, at the shapes of `bound` if there are any. Throws v1::Error: usage for an unknown word,
+// requirement with the nodes that fall short.
+void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require,
+                        const plan::BoundPlan* bound = nullptr);
 
 // Measures the machine before and after timing `runs` >= 1 runs, and predicts what the steps should take on it.
 void add_times(const v1::Model& model, const plan::Plan& plan, const plan::BoundPlan& bound,

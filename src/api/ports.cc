@@ -1,8 +1,6 @@
 // What users see of a plan's inputs and outputs.
 #include "api/model_impl.h"
 
-#include <fmt/format.h>
-
 namespace intaglio::internal {
 
 namespace {
@@ -51,35 +49,6 @@ void describe_ports(const plan::Plan& plan, std::vector<v1::PortInfo>& inputs, s
   for (const plan::Port& port : plan.inputs) inputs.push_back(describe_port(plan, port));
   for (const plan::Port& port : plan.outputs) outputs.push_back(describe_port(plan, port));
   set_index_limits(plan, inputs);
-}
-
-namespace {
-
-std::string shortfall(const plan::Plan& plan, const std::string& what) {
-  std::string text;
-  if (what == "fused") {
-    for (const auto& miss : plan.report.near_misses)
-      text += (text.empty() ? "" : "; ") + miss.node + " (" + miss.pattern + ": " + miss.reason + ")";
-  } else {
-    for (const auto& fallback : plan.report.fallbacks)
-      text += (text.empty() ? "" : "; ") + fallback.node + " (" + fallback.reason + ")";
-  }
-  return text;
-}
-
-}  // namespace
-
-void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require) {
-  for (const std::string& what : require) {
-    if (what != "fused" && what != "no-fallback") {
-      throw v1::Error(v1::ErrorCode::usage, "'" + what + "' cannot be required", "--require",
-                      "legal: fused, no-fallback");
-    }
-    if (const std::string nodes = shortfall(plan, what); !nodes.empty()) {
-      throw v1::Error(v1::ErrorCode::requirement, fmt::format("'{}' does not hold for: {}", what, nodes),
-                      plan.report.model, "see 'intaglio explain' for every step");
-    }
-  }
 }
 
 }  // namespace intaglio::internal

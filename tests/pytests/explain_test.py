@@ -56,6 +56,42 @@ class Explain(ToolCase):
         self.refuse(2, ["--runs", "-1"], "explain", self.model, "--runs=-1")
         self.refuse(2, ["jsn", "json"], "explain", self.model, "--format", "jsn")
 
+    def test_requirements(self) -> None:
+        plans = {
+            options: self.folder / f"{number}.plan"
+            for number, options in enumerate(((), ("--dtype", "bf16"), ("--quantize", "dynamic")))
+        }
+        for options, plan in plans.items():
+            self.succeed("compile", self.model, "-o", plan, *options)
+        float_plan, bf16_plan, int8_plan = plans.values()
+        cases = (
+            ("bf16", float_plan, ["'bf16'", "first", "second", "f32 products", "--dtype f32"]),
+            ("int8", float_plan, ["'int8'", "first", "second", "without --quantize"]),
+            ("int8", bf16_plan, ["'int8'", "first", "without --quantize"]),
+        )
+        for name, plan, words in cases:
+            for command in ("run", "bench", "explain"):
+                self.refuse(5, words, command, plan, "--require", name)
+        self.refuse(5, ["'int8'", "first"], "compile", self.model, "-o", "no.plan", "--require", "int8")
+        self.assertFalse((self.folder / "no.plan").exists())
+        self.succeed("run", int8_plan, "--require", "int8,bf16,fused,no-fallback")
+        kept = ("--quantize", "dynamic", "--keep-float", "last")
+        self.succeed("explain", self.model, *kept, "--runs", 0, "--require", "int8")
+        self.refuse(5, ["'bf16'", "second"], "run", self.model, *kept, "--require", "bf16")
+        self.refuse(2, ["bf61", "bf16"], "run", self.model, "--require", "bf61")
+
+    def test_amx_is_named_with_the_reason_why_not(self) -> None:
+        env = {"INTAGLIO_MAX_ISA": "avx2"}
+        self.refuse(5, ["'amx'", "first", "isa avx2"], "run", self.model, "--require", "amx", env=env)
+
+    def test_near_misses_fail_fused(self) -> None:
+        model = small_models.save(small_models.two_readers(), self.folder / "two.onnx")
+        misses = self.report("intaglio.explain/1", "explain", model, "--runs", 2)["near_misses"]
+        self.assertEqual([(miss["pattern"], miss["node"]) for miss in misses], [("linear_activation", "act")])
+        self.assertGreater(misses[0]["cost_us"], 0)
+        for command in ("run", "bench", "explain"):
+            self.refuse(5, ["'fused'", "act", "used elsewhere"], command, model, "--require", "fused")
+
 
 if __name__ == "__main__":
     main()

@@ -50,6 +50,19 @@ def mlp() -> onnx.ModelProto:
     return _graph(nodes, [numpy_helper.from_array(value, name) for name, value in weights().items()])
 
 
+def two_readers() -> onnx.ModelProto:
+    """An activation that cannot be part of the product before it: x w1 + b1 is read twice."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], name="first"),
+        helper.make_node("Tanh", ["h"], ["t"], name="act"),
+        helper.make_node("MatMul", ["t", "w2"], ["m2"], name="second"),
+        helper.make_node("MatMul", ["h", "w2"], ["m3"], name="third"),
+        helper.make_node("Sub", ["m2", "m3"], ["y"], name="difference"),
+    ]
+    held = {name: value for name, value in weights().items() if name != "b2"}
+    return _graph(nodes, [numpy_helper.from_array(value, name) for name, value in held.items()])
+
+
 def mixed() -> onnx.ModelProto:
     """x -> int8 product of quantised x -> GELU -> layer norm -> f32 product -> softmax.
 
