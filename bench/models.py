@@ -14,7 +14,8 @@ SCRIPTS = ("transformers_main.py", "classifier.py", "memory.py", "accuracy.py", 
 def main() -> int:
     worst = 0
     for script in SCRIPTS:
-        print(f"\n== {script.removesuffix(".py").removesuffix("_main")}", flush=True)
+        name = script.removesuffix(".py").removesuffix("_main")
+        print(f"\n== {name}", flush=True)
         options = [] if script == "gemm.py" else sys.argv[1:]
         done = subprocess.run([sys.executable, str(HERE / script), *options], check=False)
         worst = max(worst, done.returncode)

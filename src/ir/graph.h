@@ -131,8 +131,8 @@ class Graph {
   void add_guard(DimGuard guard);  // nothing if the same pair (in either order) is already there
 
   // ---- rewriting. Types are not inferred again: what replaces a value must have its type (verify() checks).
-  // Outputs of the graph included. What takes the place of `from` without sources of its own gets those of `from`: `to`,
-  // and what `to` is a reshape or a floating-point cast of.
+  // Outputs of the graph included. What takes the place of `from` without sources of its own gets those of `from`:
+  // `to`, and what `to` is a reshape or a floating-point cast of.
   void replace_all_uses(Value* from, Value* to);
   // From now on every value knows which of the present ones it computes, up to rounding: value.sources() is the name of
   // that one (the value itself now, its replacements later), or empty for what rewriting adds in between.

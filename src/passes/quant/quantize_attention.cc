@@ -20,8 +20,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   ir::Attrs attrs = node.attrs();
   attrs.set("compute", std::string("int8"));
   std::vector<ir::Value*> inputs(node.inputs().begin(), node.inputs().end());
-  INTAGLIO_CHECK(replace(graph, context, "int8_attention", node,
-                         {node.op(), std::move(inputs), std::move(attrs), node.origin()}));
+  INTAGLIO_CHECK(
+      replace(graph, context, "int8_attention", node, {node.op(), std::move(inputs), std::move(attrs), node.origin()}));
   return true;
 }
 
