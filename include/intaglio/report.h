@@ -80,7 +80,7 @@ struct ExplainedStep {
   std::string layer;            // the module of the model that the step belongs to, as far as its names tell
   std::size_t arena_bytes = 0;  // that hold something while the step runs; with input shapes only
   // With inputs only, microseconds. predicted: the roofline model (docs/explain.md) with the measured `machine`; `roof`
-  // says what limits. measured: from the first thread's begin to the last one's end, median of Explanation::runs.
+  // says what limits. measured: of the thread that was in the step longest, median of Explanation::runs.
   std::optional<double> predicted_us, measured_us;
   std::optional<double> roofline_percent;  // 100 * predicted / measured: over 100 where the model is too careful
   std::string roof;                        // "bf16 peak avx512_bf16", "read bandwidth L3"

@@ -53,15 +53,14 @@ double median(std::vector<double>& values) {
   return *middle;
 }
 
-// From the first thread's begin to the last one's end; negative if no thread took part.
+// Of the thread that was in the step longest; negative if none took part. Where no barrier separates steps, threads are
+// at different ones: from the first begin to the last end would count their waiting for an earlier step.
 double step_us(const v1::ProfiledRun& run, std::size_t step, std::size_t steps) {
-  std::int64_t begin = INT64_MAX, end = 0;
+  std::int64_t longest = -1;
   for (std::size_t i = step; i < run.spans.size(); i += steps) {
-    if (run.spans[i].end_ns == 0) continue;
-    begin = std::min(begin, run.spans[i].begin_ns);
-    end = std::max(end, run.spans[i].end_ns);
+    if (run.spans[i].end_ns != 0) longest = std::max(longest, run.spans[i].end_ns - run.spans[i].begin_ns);
   }
-  return end == 0 ? -1 : static_cast<double>(end - begin) / 1e3;
+  return longest < 0 ? -1 : static_cast<double>(longest) / 1e3;
 }
 
 constexpr int kWarmup = 3;

@@ -38,7 +38,7 @@ struct Context::Region {
   std::byte* thread_scratch;
   std::byte* shared_scratch;
   StepTime* times = nullptr;  // of all threads, or nullptr
-  // The first step (its index + 1) that reported a data error; all steps run to the end, so threads stay in step.
+  // The lowest step (its index + 1) that reported a data error; all steps run to the end, so threads stay in step.
   std::atomic<std::uint32_t> failed_step{0};
 
   void run(const threads::RegionThread& self) noexcept {
@@ -63,8 +63,11 @@ struct Context::Region {
       if (phase != 0) next_phase();
       const ops::Worker worker{self.index, self.count, phase};
       if (step.op->run(*step.binding, args, worker) != ops::RunStatus::ok) {
-        std::uint32_t none = 0;
-        failed_step.compare_exchange_strong(none, i + 1, std::memory_order_relaxed);
+        // Threads may be at different steps: the error names the first one of the plan, not of the clock.
+        std::uint32_t seen = failed_step.load(std::memory_order_relaxed);
+        while ((seen == 0 || i + 1 < seen) &&
+               !failed_step.compare_exchange_weak(seen, i + 1, std::memory_order_relaxed)) {
+        }
       }
     }
   }
