@@ -1,8 +1,10 @@
 // intaglio explain: every step of a compiled model with its times, and what was nearly better.
 #include "cli/explain.h"
 
+#include <algorithm>
 #include <memory>
 
+#include "cli/atomic_write.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 
@@ -13,15 +15,27 @@ namespace {
 constexpr std::int64_t kMostRuns = 100000;
 
 struct ExplainOptions : ModelOptions {
-  std::string format, runs = "30";
+  std::string format, output, runs = "30";
 };
 
-bool wants_json(const ExplainOptions& options) {
-  if (options.format.empty() || options.format == "text" || options.format == "json")
-    return options.json || options.format == "json";
-  const auto near = suggest(options.format, {"text", "json"});
-  throw Error(ErrorCode::usage, "unknown format '" + options.format + "'", "--format",
-              near ? "did you mean '" + *near + "'?" : "legal: text, json");
+// "text", "json" or "html".
+std::string format_of(const ExplainOptions& options) {
+  if (options.format.empty()) return options.json ? "json" : "text";
+  const std::vector<std::string> legal{"text", "json", "html"};
+  if (std::ranges::find(legal, options.format) == legal.end()) {
+    const auto near = suggest(options.format, legal);
+    throw Error(ErrorCode::usage, "unknown format '" + options.format + "'", "--format",
+                near ? "did you mean '" + *near + "'?" : "legal: text, json, html");
+  }
+  if (options.json && options.format != "json")
+    throw Error(ErrorCode::usage, "--json with --format " + options.format, "--format", "give one of them");
+  return options.format;
+}
+
+std::string written(const Explained& told, const std::string& format) {
+  if (format == "html") return explain_html(told);
+  return format == "json" ? explain_json(told).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
+                          : explain_text(told);
 }
 
 // Of random inputs, as in `intaglio run`, if they are to be timed.
@@ -35,7 +49,7 @@ Explanation explain_model(const Model& model, const Explained& told, int runs) {
 
 void run_explain(const ExplainOptions& options) {
   require_model(options.model, "explain");
-  const bool json = wants_json(options);
+  const std::string format = format_of(options);
   const NamedShapes given = parse_shapes(options.shapes);
   const auto runs = static_cast<int>(parse_integer("--runs", options.runs, 0, kMostRuns));
   const Model model = open_model(options);
@@ -45,8 +59,9 @@ void run_explain(const ExplainOptions& options) {
   told.shapes = resolved.shapes;
   model.require(split_lists(options.require), told.shapes);
   told.explanation = explain_model(model, told, runs);
-  if (json) return print_json(explain_json(told));
-  print(explain_text(told));
+  const std::string text = written(told, format);
+  if (options.output.empty()) return print(text);
+  atomic_write(options.output, {text});
 }
 
 }  // namespace
@@ -56,7 +71,8 @@ Command add_explain(CLI::App& tool) {
   CLI::App* parser = tool.add_subcommand("explain", "show every step of a compiled model, and the reasons");
   add_model(*parser, *options, "a .onnx or .pt2 file, or a plan");
   add_shapes(*parser, *options);
-  parser->add_option("--format", options->format, "text or json")->type_name("FORMAT");
+  parser->add_option("--format", options->format, "text, json or html")->type_name("FORMAT");
+  parser->add_option("-o,--output", options->output, "file to write instead of stdout")->type_name("FILE");
   parser->add_option("--runs", options->runs, "timed runs (default 30, fewer of slow models; 0: no times)")
       ->type_name("N");
   add_compiling(*parser, *options);
@@ -68,7 +84,8 @@ Command add_explain(CLI::App& tool) {
       "took; which patterns were fused, which nearly were and why not, and which kernels were refused.\n\n"
       "Examples:\n"
       "  intaglio explain bert.onnx --shape input_ids=1x128\n"
-      "  intaglio explain bert.plan --format json");
+      "  intaglio explain bert.plan --format json\n"
+      "  intaglio explain bert.onnx --format html -o bert.html");
   return {parser, [options] { run_explain(*options); }};
 }
 

@@ -27,5 +27,11 @@ std::vector<LayerTime> layer_times(const Explanation& explanation);
 
 std::string explain_text(const Explained& told);
 Json explain_json(const Explained& told);
+// One page with its own style and drawings: it refers to nothing outside.
+std::string explain_html(const Explained& told);
+// Its drawings, as SVG. The first two need times.
+std::string layers_chart(const Explanation& explanation);
+std::string roofline_chart(const Explanation& explanation);
+std::string memory_chart(const Explanation& explanation);
 
 }  // namespace intaglio::cli

@@ -1,6 +1,8 @@
-"""intaglio explain: its JSON."""
+"""intaglio explain: its JSON and its page."""
 
 from __future__ import annotations
+
+from html.parser import HTMLParser
 
 import small_models
 from harness import ToolCase, main
@@ -9,6 +11,36 @@ STEP_KEYS = {
     "node", "origin", "op", "kernel", "isa", "blocking", "epilogue", "threads",
     "predicted_us", "measured_us", "roofline_percent",
 }  # fmt: skip
+
+
+VOID = {"meta", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags of a page and what they hold; `broken` names the first tag that closes another one than the last opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.words: list[str] = []
+        self.broken = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.update(name for name, _ in attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.broken = self.broken or tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
 
 
 class Explain(ToolCase):
@@ -52,7 +84,45 @@ class Explain(ToolCase):
         for words in ("last linear (--keep-float last)", "roofline", "one core, measured: f32 peak"):
             self.assertIn(words, shown)
 
+    def page(self, model: object, *options: object) -> Page:
+        text = self.succeed("explain", model, "--format", "html", *options).stdout
+        page = Page(text)
+        self.assertEqual((page.broken, page.open), ("", []))
+        for outside in ("http:", "https:", "url(", "@import"):
+            self.assertNotIn(outside, text)
+        self.assertFalse(page.attributes & {"src", "href", "srcset", "onload", "onclick"})
+        self.assertFalse(set(page.tags) & {"script", "link", "img", "iframe", "object"})
+        return page
+
+    def test_page(self) -> None:
+        page = self.page(self.model, "--runs", 3)
+        self.assertEqual(page.tags.count("svg"), 3)
+        self.assertIn("circle", page.tags)
+        for heading in ("Time by layer", "Roofline", "Memory over time", "Steps", "Near misses", "Fallbacks"):
+            self.assertIn(heading, page.words)
+        for step in self.explain("--runs", 0)["steps"]:
+            self.assertIn(step["node"], page.words)
+        self.assertEqual(self.page(self.model, "--runs", 0).tags.count("svg"), 1)
+
+    def test_page_escapes_names(self) -> None:
+        model = small_models.mlp()
+        names = ['<script>alert("1")</script>', "\" onload='x' &amp; </title></svg>"]
+        for node, name in zip(model.graph.node, names, strict=False):
+            node.name = name
+        page = self.page(small_models.save(model, self.folder / "hostile.onnx"), "--runs", 2)
+        for name in names:
+            self.assertIn(name, "".join(page.words))
+
+    def test_output_file(self) -> None:
+        for form, begin in (("html", "<!DOCTYPE html>"), ("json", "{"), ("text", " ")):
+            file = self.folder / f"report.{form}"
+            done = self.succeed("explain", self.model, "--runs", 0, "--format", form, "-o", file)
+            self.assertEqual(done.stdout, "")
+            self.assertEqual(file.read_text()[: len(begin)], begin)
+        self.refuse(3, ["nowhere"], "explain", self.model, "--runs", 0, "-o", self.folder / "nowhere" / "page.html")
+
     def test_bad_usage(self) -> None:
+        self.refuse(2, ["--json", "html"], "explain", self.model, "--format", "html", "--json")
         self.refuse(2, ["--runs", "-1"], "explain", self.model, "--runs=-1")
         self.refuse(2, ["jsn", "json"], "explain", self.model, "--format", "jsn")
 
