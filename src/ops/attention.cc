@@ -222,6 +222,7 @@ void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const Atte
     const float factor = rows_.weight(item.sum[r]);
     for (std::int64_t d = 0; d < b.value_depth; ++d) y[d] *= factor;
   }
+  rows_.finish_blind_rows(b, item);
 }
 
 class AttentionCandidate final : public Candidate {

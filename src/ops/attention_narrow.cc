@@ -225,7 +225,8 @@ void NarrowAttention::pack_keys(const AttentionBinding& b, const RunArgs& args, 
       if (int8()) {
         std::int32_t sum = 0;
         quantise_row(row, depth, false, out, at<float>(args, b.narrow.key_scale) + j + i, &sum);
-        at<std::int32_t>(args, b.narrow.key_start)[j + i] = -128 * sum;
+        at<std::int32_t>(args, b.narrow.key_start)[j + i] =
+            static_cast<std::int32_t>(0u - 128u * static_cast<std::uint32_t>(sum));
         std::memset(out + depth, 0, row_bytes - depth);
       } else {
         std::memcpy(out, row, depth * 2);
@@ -343,7 +344,8 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
     epilogue.out_type = d_.dtype;
     product.out = item.y;
     product.out_pitch = static_cast<Size>(b.y.row);
-    return multiply(*kernels_.gemm, product, item.rows, depth, a_bytes(), element());
+    multiply(*kernels_.gemm, product, item.rows, depth, a_bytes(), element());
+    return rows_.finish_blind_rows(b, item);
   }
   float* sums = sums_of(b, args, item);
   if (!first) {
@@ -374,6 +376,7 @@ void NarrowAttention::finish(const AttentionBinding& b, const RunArgs& args, con
     else
       convert_elements(kernels_.convert, DType::f32, row, d_.dtype, y, depth);
   }
+  rows_.finish_blind_rows(b, item);
 }
 
 }  // namespace

@@ -90,9 +90,13 @@ void AttentionRows::begin(const AttentionBinding& b, const AttentionHead& head,
                           const AttentionItem& item) const noexcept {
   std::fill_n(item.max, item.rows, kLowest);
   std::fill_n(item.sum, item.rows, 0.0f);
-  if (head.keys != 0) return;
+  if (head.keys == 0) finish_blind_rows(b, item);
+}
+
+void AttentionRows::finish_blind_rows(const AttentionBinding& b, const AttentionItem& item) const noexcept {
   const float nothing = weight(0.0f) * 0.0f;
   for (std::size_t r = 0; r < item.rows; ++r) {
+    if (item.sum[r] != 0.0f) continue;
     std::byte* y = item.y + static_cast<std::int64_t>(r) * b.y.row * size_;
     if (d_.dtype == DType::bf16)
       std::fill_n(reinterpret_cast<BFloat16*>(y), b.value_depth, to_bfloat16(nothing));

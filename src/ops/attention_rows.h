@@ -45,6 +45,8 @@ class AttentionRows {
                         std::int64_t slot) const noexcept;
   // Fresh maxima and sums; where there are no keys at all, y.
   void begin(const AttentionBinding& b, const AttentionHead& head, const AttentionItem& item) const noexcept;
+  // y of the rows that have seen no key: 0 or NaN, whatever the hidden values are (0 * inf would be NaN).
+  void finish_blind_rows(const AttentionBinding& b, const AttentionItem& item) const noexcept;
   // The keys that the last row of the item sees.
   std::int64_t seen(const AttentionHead& head, const AttentionItem& item) const noexcept {
     const std::int64_t reach = item.first + static_cast<std::int64_t>(item.rows);

@@ -71,6 +71,9 @@ Result<std::unique_ptr<const Binding>> RotaryOp::bind(const BindRequest& request
   if (x.size() < 2 || cos.empty() || cos.size() > x.size() || request.inputs[2].shape != cos)
     return bad(fmt::format("x {} with cos {}", to_string(x), to_string(cos)));
   if (request.outputs[0].shape != x) return bad("y has another shape than x");
+  if (request.inputs[0].dtype != d_.dtype || request.outputs[0].dtype != d_.dtype ||
+      request.inputs[1].dtype != d_.table || request.inputs[2].dtype != d_.table)
+    return bad(fmt::format("operands of other dtypes than {} with tables of {}", name_of(d_.dtype), name_of(d_.table)));
   RotaryBinding b;
   b.heads = x[x.size() - 2];
   b.size = static_cast<Size>(x.back());

@@ -161,10 +161,25 @@ std::optional<IndexForm> IndexReader::of_node(const ir::Node& node) {
   }
 }
 
+namespace {
+
+// Dims of 1 have one index, 0: their step does not count, whatever the value is broadcast to. `form` has a step for
+// each dim of the result, aligned at the back.
+void clear_ones(IndexForm& form, const Dims& shape) {
+  const std::size_t rank = form.step.size();
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == Dim(1)) form.step[rank - shape.size() + i] = 0;
+  }
+}
+
+}  // namespace
+
 std::optional<IndexForm> IndexReader::of_binary(const ir::Node& node) {
   const auto rank = node.output()->shape().size();
   auto a = form(node.input(0)), b = form(node.input(1));
   if (!a || !b || !(a = broadcast(*a, rank)) || !(b = broadcast(*b, rank))) return std::nullopt;
+  clear_ones(*a, node.input(0)->shape());
+  clear_ones(*b, node.input(1)->shape());
   if (node.op() == ir::Op::add) return sum(*a, *b);
   if (node.op() == ir::Op::sub) return sum(*a, scaled(*b, -1));
   const auto factor = b->uniform() ? b->constant.constant() : a->uniform() ? a->constant.constant() : std::nullopt;
@@ -268,14 +283,8 @@ std::optional<IndexForm> IndexReader::difference(const ir::Node& compare) {
   const auto rank = compare.output()->shape().size();
   auto a = form(compare.input(0)), b = form(compare.input(1));
   if (!a || !b || !(a = broadcast(*a, rank)) || !(b = broadcast(*b, rank))) return std::nullopt;
-  // Dims of 1 have one index.
-  const auto clear = [&](IndexForm& form, const Dims& shape) {
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-      if (shape[i] == Dim(1)) form.step[rank - shape.size() + i] = 0;
-    }
-  };
-  clear(*a, compare.input(0)->shape());
-  clear(*b, compare.input(1)->shape());
+  clear_ones(*a, compare.input(0)->shape());
+  clear_ones(*b, compare.input(1)->shape());
   IndexForm d = sum(*a, scaled(*b, -1));
   d.constant = simplified(d.constant);
   return d;

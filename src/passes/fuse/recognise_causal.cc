@@ -55,6 +55,9 @@ bool is_triangle(const ir::Value* value) {
     for (std::size_t i = 0; i < slice->attrs().ints("axes").size(); ++i) {
       if (slice->attrs().dims("starts")[i] != Dim(0) || slice->attrs().ints("steps")[i] != 1) return false;
     }
+    // One row or column of it, broadcast over queries or keys, is no triangle.
+    const Dims& shape = value->shape();
+    if (shape.size() < 2 || shape.back() == Dim(1) || shape[shape.size() - 2] == Dim(1)) return false;
     return is_triangle(slice->input(0));
   }
   if (!value->is_constant() || value->dtype() != DType::boolean || value->rank() < 2) return false;

@@ -54,6 +54,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
       gamma = parts->second;
     }
   }
+  if (!same_shape(x, last->output())) return false;  // an epsilon or a factor of higher rank
   INTAGLIO_TRY(gamma, trailing(graph, gamma, x, *axis, *last));
   ir::Attrs attrs{{"axis", *axis}, {"epsilon", shifted->epsilon}};
   const ir::Origin origin = merge_origins({mean, &node, last == &node ? nullptr : last});

@@ -75,7 +75,7 @@ class Halves {
   Halves(ir::Graph& graph, ir::Node& before) : graph_(graph), before_(before) {}
 
   static bool provable(const ir::Value* value, int depth = 0) {
-    if (value->rank() == 0 || depth > 16) return false;
+    if (value->rank() == 0 || depth > 16 || !value->shape().back().constant()) return false;
     if (value->is_constant()) return equal_halves(value->constant());
     const ir::Node* node = value->producer();
     if (node == nullptr) return false;
@@ -198,7 +198,7 @@ Result<bool> from_sum(ir::Graph& graph, PassContext& context, ir::Node& add) {
   if (a == nullptr || b == nullptr) return false;
   auto match = match_products(*a, *b);
   if (!match) match = match_products(*b, *a);
-  if (!match) return false;
+  if (!match || !is_floating(add.output()->dtype())) return false;
   const auto miss = [&](std::string_view why) {
     context.near_miss(kPattern, add, why);
     return false;

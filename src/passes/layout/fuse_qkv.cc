@@ -118,6 +118,11 @@ std::optional<std::string_view> unfit_linears(const Operands& of, const ir::Node
     const ir::Value *weight = linear.input(1), *bias = linear.input(2);
     if (!weight->is_constant() || (bias != nullptr && !bias->is_constant())) return "a weight or bias is not constant";
     if (weight->dtype() != first->input(1)->dtype()) return "the weights differ in dtype";
+    for (const ir::Value* other : of.flat) {
+      const ir::Value* another = other->producer()->input(2);
+      if (bias != nullptr && another != nullptr && bias->dtype() != another->dtype())
+        return "the biases differ in dtype";
+    }
   }
   return std::string_view{};
 }

@@ -57,7 +57,7 @@ Status expand_linear(ir::Graph& graph, ir::Node& node) {
   ir::Value* weight = node.input(1);
   if (node.attrs().b("transposed")) weight = write.add(ir::Op::transpose, {weight}, {{"perm", ir::Ints{1, 0}}});
   ir::Value* y = write.add(ir::Op::matmul, {node.input(0), weight});
-  if (node.input(2) != nullptr) y = write.add(ir::Op::add, {y, node.input(2)});
+  if (node.input(2) != nullptr) y = write.add(ir::Op::add, {y, write.cast(node.input(2), node.output()->dtype())});
   y = activated(write, y, node.attrs().s("activation"));
   const ir::Op join = node.attrs().s("residual_op") == "mul" ? ir::Op::mul : ir::Op::add;
   if (node.input(3) != nullptr) y = write.add(join, {y, node.input(3)});

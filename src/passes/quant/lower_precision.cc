@@ -77,6 +77,16 @@ ir::Value* narrow_source(const ir::Value* value) {
   return cast != nullptr && cast->input(0)->dtype() == DType::bf16 ? cast->input(0) : nullptr;
 }
 
+// where(m, 0, -inf): its values are exact in bf16, and rows that it hides wholly are meant to be NaN.
+bool is_infinite_mask(const ir::Value* value) {
+  const ir::Node* where = made_by(value, ir::Op::where);
+  if (where == nullptr) return false;
+  return std::ranges::all_of(where->inputs().subspan(1), [](const ir::Value* side) {
+    const auto splat = splat_value(side);
+    return splat && (*splat == 0 || std::isinf(*splat));
+  });
+}
+
 class Narrower {
  public:
   Narrower(ir::Graph& graph, PassContext& context) : graph_(graph), context_(context) {}
@@ -129,7 +139,8 @@ class Narrower {
     if (const auto found = casts_.find(value); found != casts_.end()) return found->second;
     ir::Value* finite = value;
     // Masks that are added or chosen; results of norms and activations are never that large.
-    if (before.op() == ir::Op::add || before.op() == ir::Op::sub || before.op() == ir::Op::where) {
+    const bool mask = before.op() == ir::Op::add || before.op() == ir::Op::sub || before.op() == ir::Op::where;
+    if (mask && !is_infinite_mask(value)) {
       INTAGLIO_TRY(
           finite,
           graph_.add1(

@@ -18,6 +18,7 @@ namespace {
 constexpr std::int64_t kFewColumns = 16;
 // Such as frequencies by positions: their codes would be the whole answer.
 constexpr std::int64_t kFewRows = 32;
+constexpr std::int64_t kMostRows = 65536;  // 255 * 127 * K must fit into the 32 bits of the sums
 constexpr float kLargest = 127.0f;
 constexpr float kSmallestScale = 1.2e-38f;  // above the denormals: a scale must not be rounded to 0
 
@@ -64,6 +65,7 @@ std::string_view rule_of(const ir::Node& linear, const Precision& precision, boo
   const bool transposed = linear.attrs().b("transposed");
   if (shape[transposed ? 0 : 1] < kFewColumns) return "fewer than 16 outputs";
   if (shape[transposed ? 1 : 0] < kFewRows) return "fewer than 32 inputs";
+  if (shape[transposed ? 1 : 0] > kMostRows) return "more than 65536 inputs";
   return {};
 }
 
