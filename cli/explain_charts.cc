@@ -119,7 +119,7 @@ std::string layers_chart(const Explanation& e) {
     const double share = e.run_us > 0 ? 100 * layer.measured_us / e.run_us : 0;
     const std::string told = fmt::format("{:.1f} us, {:.1f}%", layer.measured_us, share);
     svg.text(kLeft - 8, y + 15, "end", tail(name, 44));
-    svg.rect(kLeft, y + 2, kBar * layer.measured_us / most, 12, "bar", name + ": measured " + told);
+    svg.rect(kLeft, y + 2, kBar * layer.measured_us / most, 12, "bar", fmt::format("{}: measured {}", name, told));
     svg.rect(kLeft, y + 15, kBar * layer.predicted_us / most, 4, "predicted",
              fmt::format("{}: predicted {:.1f} us", name, layer.predicted_us));
     svg.text(kLeft + kBar * layer.measured_us / most + 8, y + 13, "", told);

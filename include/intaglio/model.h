@@ -112,8 +112,9 @@ class INTAGLIO_API Context {
   // allocate nothing. Throws Error (usage, unsupported).
   std::vector<Shape> prepare(std::span<const Shape> input_shapes);
 
-  // Runs once: inputs and outputs in the model's order; no output overlaps an input or another output. nullptr: done; else what went wrong, valid until the next call.
-  // Does not throw; does not allocate for prepared shapes unless it fails.
+  // Runs once: inputs and outputs in the model's order; no output overlaps an input or another output. nullptr: done;
+  // else what went wrong, valid until the next call. Does not throw; does not allocate for prepared shapes unless it
+  // fails.
   const Error* run_into(std::span<const TensorView> inputs, std::span<const MutableView> outputs) noexcept;
 
   // Runs `runs` times, one after the other, and tells when each thread began and ended each step. Timing costs some

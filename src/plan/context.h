@@ -23,8 +23,8 @@ struct InputView {
   DType dtype = DType::f32;
   std::span<const std::int64_t> shape;
 };
-// Memory of the caller for one output; at least as large as the output (see Context::prepare); must not overlap inputs or
-// other outputs: threads are at different steps at one time.
+// Memory of the caller for one output; at least as large as the output (see Context::prepare); must not overlap inputs
+// or other outputs: threads are at different steps at one time.
 struct OutputView {
   void* data = nullptr;
   std::size_t bytes = 0;
