@@ -67,7 +67,7 @@ class TouchCheck {
     std::vector<void*> out;
     for (const auto& block : before) {
       buffers.push_back(Buffer::allocate(block.size() + 64).value());
-      std::memcpy(buffers.back().data(), block.data(), block.size());
+      if (!block.empty()) std::memcpy(buffers.back().data(), block.data(), block.size());
     }
     for (std::size_t i = 0; i < inputs_; ++i) in.push_back(buffers[i].data());
     for (std::size_t i = inputs_; i + 1 < buffers.size(); ++i) out.push_back(buffers[i].data());
@@ -75,7 +75,9 @@ class TouchCheck {
     std::memset(own.data(), 0x5A, own.size());
     (void)op_.run(binding_, {in.data(), out.data(), own.data(), buffers.back().data()}, worker);
     Memory after = before;
-    for (std::size_t i = 0; i < after.size(); ++i) std::memcpy(after[i].data(), buffers[i].data(), after[i].size());
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      if (!after[i].empty()) std::memcpy(after[i].data(), buffers[i].data(), after[i].size());
+    }
     return after;
   }
 
