@@ -67,7 +67,7 @@ def _latencies(plan: shared.Path, model: shared.Path, cases: dict[str, Arrays]) 
     with intaglio_worker(plan, 1, cpus) as ours, peer_worker("onnxruntime", str(model), 1, cpus) as peer:
         for label, inputs in cases.items():
             taken = measure([ours, peer], inputs, Budget(rounds=8))
-            mine, other = (latency_summary(taken[worker.engine]) for worker in (ours, peer))
+            mine, other = (latency_summary(taken[worker.label]) for worker in (ours, peer))
             ratio = f"{mine['p50'] / other['p50']:.2f}"
             rows.append(
                 [label, f"{mine['p50']:.2f}", f"{mine['p90']:.2f}", f"{other['p50']:.2f}", f"{other['p90']:.2f}", ratio]
