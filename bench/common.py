@@ -121,6 +121,15 @@ def options(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def told(missed: list[str], failures: list[str], check: bool) -> int:
+    """Prints what fell short of the figures to hold, and what failed; the exit code."""
+    for line in missed:
+        print(f"  not met: {line}")
+    for line in failures:
+        print(f"  failed: {line}")
+    return 5 if missed and check else 1 if failures else 0
+
+
 def guarded(main: Callable[[], int]) -> int:
     """Runs `main`; errors that a user can do something about come without a traceback."""
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from cases import make_inputs
-from common import OURS, cpus_for, guarded, options
+from common import OURS, cpus_for, guarded, options, told
 from engines import OWN_ENGINES, PEERS, Engine, Subject, plan, subject
 from results import save
 from text_table import terminal_table
@@ -177,12 +177,7 @@ def main() -> int:
     _print(results, peaks)
     if arguments.lengths == LENGTHS and not arguments.no_peers:
         save("memory", results, {"peaks": peaks, "failures": failures})
-    missed = _missed(results, peaks)
-    for line in missed:
-        print(f"  not met: {line}")
-    for line in failures:
-        print(f"  failed: {line}")
-    return 5 if missed and arguments.check else 1 if failures else 0
+    return told(_missed(results, peaks), failures, arguments.check)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import results
 import verdicts
 from cases import bench_cases
-from common import guarded
+from common import guarded, told
 from engines import PEERS, subject
 from rounds import Budget
 from tool import ROOT
@@ -145,12 +145,7 @@ def main() -> int:
     rows = Run(start if arguments.full else choice, subject, bench_cases, state).results()
     print(verdicts.report(rows))
     _keep(arguments, narrowed, rows, failures)
-    missed = verdicts.missed(rows)
-    for line in missed:
-        print(f"  not met: {line}")
-    for line in failures:
-        print(f"  failed: {line}")
-    return 5 if missed and arguments.check else 1 if failures else 0
+    return told(verdicts.missed(rows), failures, arguments.check)
 
 
 if __name__ == "__main__":

@@ -105,17 +105,10 @@ void check_against(const BenchOptions& options) {
   }
 }
 
-Measured bench_one(const BenchOptions& options, const NamedShapes& shapes, const NamedPaths& paths,
-                   const BenchPlan& plan) {
+Measured bench_one(const BenchOptions& options, const InputChoice& inputs, const BenchPlan& plan) {
   Session session(open_model(options));
   const auto& ports = session.model().inputs();
-  if (paths.empty()) {
-    const ResolvedShapes resolved = resolve_shapes(ports, shapes, "--shape");
-    for (const std::string& text : resolved.notes) note(text);
-    session.set_inputs(random_inputs(ports, resolved.shapes));
-  } else {
-    session.set_inputs(read_inputs(ports, paths));
-  }
+  session.set_inputs(make_inputs(ports, inputs));
   require_holds(session, options);
   Measured measured{measure(session, plan), huge_pages_json(session.model().facts(), options.huge_pages),
                     Json::object()};
@@ -131,10 +124,7 @@ void run_bench(BenchOptions options) {
     return serve(options);
   }
   check_against(options);
-  const NamedPaths paths = parse_inputs(options.inputs);
-  const NamedShapes shapes = parse_shapes(options.shapes);
-  if (!paths.empty() && !shapes.empty())
-    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  const InputChoice inputs = choose_inputs(options);
   BenchPlan plan;
   plan.iterations = parse_integer("--iterations", options.iterations, 1, kMostIterations);
   plan.warmup = parse_integer("--warmup", options.warmup, 0, kMostIterations);
@@ -150,7 +140,7 @@ void run_bench(BenchOptions options) {
     for (const std::string& count : threads) {
       options.model = plan.model = model;
       options.threads = count;
-      all.push_back(bench_one(options, shapes, paths, plan));
+      all.push_back(bench_one(options, inputs, plan));
     }
   }
   if (options.json) return print_json(report_json(all));

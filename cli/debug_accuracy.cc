@@ -116,22 +116,12 @@ void report_text(const AccuracyReport& report, std::size_t shown) {
 void run_accuracy(const AccuracyArguments& options) {
   require_model(options.model, "debug accuracy");
   const auto top = static_cast<std::size_t>(parse_integer("--top", options.top, 0, kMostLayers));
-  const NamedPaths paths = parse_inputs(options.inputs);
-  const NamedShapes shapes = parse_shapes(options.shapes);
-  if (!paths.empty() && !shapes.empty())
-    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  const InputChoice choice = choose_inputs(options);
   const CompileOptions compiling = compile_options(options);
   const Model model = open(options.model, compiling);
-  std::vector<Tensor> tensors;
-  if (paths.empty()) {
-    const ResolvedShapes resolved = resolve_shapes(model.inputs(), shapes, "--shape");
-    for (const std::string& text : resolved.notes) note(text);
-    tensors = random_inputs(model.inputs(), resolved.shapes);
-  } else {
-    tensors = read_inputs(model.inputs(), paths);
-  }
+  std::vector<Tensor> tensors = make_inputs(model.inputs(), choice);
   std::vector<NamedTensor> inputs;
-  for (std::size_t i = 0; i < tensors.size(); ++i) inputs.push_back({model.inputs()[i].name, tensors[i]});
+  for (std::size_t i = 0; i < tensors.size(); ++i) inputs.push_back({model.inputs()[i].name, std::move(tensors[i])});
   const AccuracyReport report = accuracy(options.model, compiling, inputs, {.layers = options.layers});
   const std::size_t shown = top == 0 ? report.layers.size() : std::min(top, report.layers.size());
   if (options.json) return print_json(report_json(options, report, shown));

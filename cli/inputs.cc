@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "cli/npy.h"
-#include "cli/options.h"
+#include "cli/report.h"
 
 namespace intaglio::cli {
 
@@ -146,6 +146,20 @@ std::vector<Tensor> read_inputs(const std::vector<PortInfo>& ports, const NamedP
     out.push_back(as_declared(read_npy(found->second), port.dtype));
   }
   return out;
+}
+
+InputChoice choose_inputs(const ModelOptions& options) {
+  InputChoice choice{parse_inputs(options.inputs), parse_shapes(options.shapes)};
+  if (!choice.paths.empty() && !choice.shapes.empty())
+    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  return choice;
+}
+
+std::vector<Tensor> make_inputs(const std::vector<PortInfo>& ports, const InputChoice& choice) {
+  if (!choice.paths.empty()) return read_inputs(ports, choice.paths);
+  const ResolvedShapes resolved = resolve_shapes(ports, choice.shapes, "--shape");
+  for (const std::string& text : resolved.notes) note(text);
+  return random_inputs(ports, resolved.shapes);
 }
 
 }  // namespace intaglio::cli

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/options.h"
 #include "intaglio/intaglio.h"
 
 namespace intaglio::cli {
@@ -37,5 +38,15 @@ std::vector<Tensor> random_inputs(const std::vector<PortInfo>& ports, const std:
 
 // All inputs from .npy files; every port must be named. Throws Error (usage, file).
 std::vector<Tensor> read_inputs(const std::vector<PortInfo>& ports, const NamedPaths& paths);
+
+// What --input or --shape ask for: the files, or else random inputs of these shapes.
+struct InputChoice {
+  NamedPaths paths;
+  NamedShapes shapes;
+};
+// Throws Error (usage) for both at once.
+InputChoice choose_inputs(const ModelOptions& options);
+// Inputs for these ports; says on stderr which dims it chose. Throws Error (usage, file).
+std::vector<Tensor> make_inputs(const std::vector<PortInfo>& ports, const InputChoice& choice);
 
 }  // namespace intaglio::cli

@@ -195,18 +195,9 @@ void run_profile(const ProfileOptions& options) {
   const auto iterations = static_cast<int>(parse_integer("--iterations", options.iterations, 1, 100000));
   const auto warmup = parse_integer("--warmup", options.warmup, 0, 100000);
   const auto top = static_cast<std::size_t>(parse_integer("--top", options.top, 1, 100000));
-  const NamedPaths paths = parse_inputs(options.inputs);
-  const NamedShapes shapes = parse_shapes(options.shapes);
-  if (!paths.empty() && !shapes.empty())
-    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  const InputChoice inputs = choose_inputs(options);
   Session session(open_model(options));
-  if (paths.empty()) {
-    const ResolvedShapes resolved = resolve_shapes(session.model().inputs(), shapes, "--shape");
-    for (const std::string& text : resolved.notes) note(text);
-    session.set_inputs(random_inputs(session.model().inputs(), resolved.shapes));
-  } else {
-    session.set_inputs(read_inputs(session.model().inputs(), paths));
-  }
+  session.set_inputs(make_inputs(session.model().inputs(), inputs));
   for (std::int64_t i = 0; i < warmup; ++i) session.run();
   const Profile profile = session.profile(iterations);
   write_trace(options.output, options.model, profile);

@@ -90,19 +90,10 @@ void report_text(const RunOptions& options, const Session& session, double run_m
 void run(const RunOptions& options) {
   require_model(options.model, "run");
   check_output_name(options.output);
-  const NamedPaths paths = parse_inputs(options.inputs);
-  const NamedShapes shapes = parse_shapes(options.shapes);
-  const bool random = paths.empty();
-  if (!random && !shapes.empty())
-    throw Error(ErrorCode::usage, "shapes are for random inputs; those of --input are in the files", "--shape");
+  const InputChoice inputs = choose_inputs(options);
+  const bool random = inputs.paths.empty();
   Session session(open_model(options));
-  if (random) {
-    const ResolvedShapes resolved = resolve_shapes(session.model().inputs(), shapes, "--shape");
-    for (const std::string& text : resolved.notes) note(text);
-    session.set_inputs(random_inputs(session.model().inputs(), resolved.shapes));
-  } else {
-    session.set_inputs(read_inputs(session.model().inputs(), paths));
-  }
+  session.set_inputs(make_inputs(session.model().inputs(), inputs));
   require_holds(session, options);
   const double run_ms = static_cast<double>(session.run()) / 1e6;
   if (!options.output.empty()) write_outputs(options.output, session.outputs());

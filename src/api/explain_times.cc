@@ -1,8 +1,8 @@
 // The times of an explanation: predicted by the roofline model, and measured.
 #include <algorithm>
-#include <set>
 
 #include "api/model_impl.h"
+#include "api/node_names.h"
 #include "api/predict.h"
 
 namespace intaglio::internal {
@@ -25,21 +25,12 @@ double constant_bytes(const plan::Plan& plan, const plan::BoundPlan& bound, cons
   return std::min(bytes, most);
 }
 
-std::set<std::string> names_in(const std::string& node) {
-  std::set<std::string> names;
-  for (std::size_t from = 0; from <= node.size();) {
-    const std::size_t end = std::min(node.find("; ", from), node.size());
-    names.insert(node.substr(from, end - from));
-    from = end + 2;
-  }
-  return names;
-}
-
 // The largest value that a step of this node reads from another step; 0 if there is none.
 double largest_between(const plan::Plan& plan, const plan::BoundPlan& bound, const std::string& node) {
   double most = 0;
   for (const plan::Step& step : plan.steps) {
-    if (!names_in(step.node).contains(node)) continue;
+    const auto names = names_in(step.node);
+    if (std::ranges::find(names, node) == names.end()) continue;
     for (const plan::ValueId id : step.inputs) {
       if (bound.locations[id].home == plan::Home::arena) most = std::max(most, bytes_of(plan, bound, id));
     }
@@ -66,10 +57,6 @@ double step_us(const v1::ProfiledRun& run, std::size_t step, std::size_t steps) 
 constexpr int kWarmup = 3;
 constexpr double kMostSeconds = 3;
 constexpr int kLeastRuns = 5;
-
-}  // namespace
-
-namespace {
 
 void add_predictions(const plan::Plan& plan, const plan::BoundPlan& bound, const Rates& rates, v1::Explanation& out) {
   const double run_bytes = static_cast<double>(out.weight_bytes + out.arena_bytes);

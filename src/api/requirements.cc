@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "api/model_impl.h"
+#include "api/node_names.h"
 
 namespace intaglio::internal {
 
@@ -25,12 +26,9 @@ std::string as_item(const StepKernel& it, const std::string& why) {
 
 // Does a list of names "a; b" have one in common with another list?
 bool shares_name(const std::string& a, const std::string& b) {
-  for (std::size_t from = 0; from <= a.size();) {
-    const std::size_t end = std::min(a.find("; ", from), a.size());
-    if (("; " + b + "; ").find("; " + a.substr(from, end - from) + "; ") != std::string::npos) return true;
-    from = end + 2;
-  }
-  return false;
+  const auto theirs = names_in(b);
+  return std::ranges::any_of(names_in(a),
+                             [&](std::string_view name) { return std::ranges::find(theirs, name) != theirs.end(); });
 }
 
 const plan::KeptFloat* kept_by_rule(const plan::Plan& plan, const plan::Step& step) {

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/alloc.h"
 
@@ -54,6 +56,13 @@ bool aligned(const ir::Tensor& tensor) {
 }
 
 }  // namespace
+
+std::vector<ir::Value*> present_inputs(const ir::Node& node) {
+  std::vector<ir::Value*> inputs;
+  std::ranges::copy_if(node.inputs(), std::back_inserter(inputs),
+                       [](const ir::Value* input) { return input != nullptr; });
+  return inputs;
+}
 
 Lowering::Lowering(const ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
                    const std::function<void(std::string_view, double)>& progress)

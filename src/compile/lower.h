@@ -23,6 +23,9 @@ struct StepSpec {
   std::vector<ir::Value*> outputs = {};  // in the family's order; empty: all of the node
 };
 
+// All operands of a node that are there, for families that take them in the node's order.
+std::vector<ir::Value*> present_inputs(const ir::Node& node);
+
 class Lowering {
  public:
   Lowering(const ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,

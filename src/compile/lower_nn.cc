@@ -7,41 +7,31 @@
 
 namespace intaglio::compile {
 
-Status lower_norm(Lowering& lowering, const ir::Node& node) {
+namespace {
+
+std::unique_ptr<ops::NormDescriptor> norm_descriptor(const ir::Node& node, bool rms) {
   auto descriptor = std::make_unique<ops::NormDescriptor>();
-  descriptor->kind = node.op() == ir::Op::rms_norm ? ops::NormKind::rms : ops::NormKind::layer;
+  descriptor->kind = rms ? ops::NormKind::rms : ops::NormKind::layer;
   descriptor->dtype = node.input(0)->dtype();
   descriptor->axis = node.attrs().i("axis");
   descriptor->epsilon = node.attrs().f("epsilon");
   descriptor->gamma = node.input(1) != nullptr;
   descriptor->beta = node.input(2) != nullptr;
-  StepSpec spec;
-  for (ir::Value* input : node.inputs()) {
-    if (input != nullptr) spec.inputs.push_back(input);
-  }
-  spec.descriptor = std::move(descriptor);
-  return lowering.add_step(node, std::move(spec));
+  return descriptor;
+}
+
+}  // namespace
+
+Status lower_norm(Lowering& lowering, const ir::Node& node) {
+  return lowering.add_step(node, {norm_descriptor(node, node.op() == ir::Op::rms_norm), present_inputs(node), {}, {}});
 }
 
 Status lower_norm_quantize(Lowering& lowering, const ir::Node& node) {
-  auto descriptor = std::make_unique<ops::NormDescriptor>();
-  descriptor->kind = node.attrs().s("kind") == "rms" ? ops::NormKind::rms : ops::NormKind::layer;
-  descriptor->dtype = node.input(0)->dtype();
-  descriptor->axis = node.attrs().i("axis");
-  descriptor->epsilon = node.attrs().f("epsilon");
-  descriptor->gamma = node.input(1) != nullptr;
-  descriptor->beta = node.input(2) != nullptr;
+  auto descriptor = norm_descriptor(node, node.attrs().s("kind") == "rms");
   descriptor->quantize = ops::NormQuantize::symmetric;
   descriptor->keep_float = !node.output(0)->uses().empty();
-  StepSpec spec;
-  if (descriptor->keep_float) spec.outputs.push_back(node.output(0));
-  spec.outputs.push_back(node.output(1));
-  spec.outputs.push_back(node.output(2));
-  for (ir::Value* input : node.inputs()) {
-    if (input != nullptr) spec.inputs.push_back(input);
-  }
-  spec.descriptor = std::move(descriptor);
-  return lowering.add_step(node, std::move(spec));
+  std::vector<ir::Value*> outputs(node.outputs().begin() + (descriptor->keep_float ? 0 : 1), node.outputs().end());
+  return lowering.add_step(node, {std::move(descriptor), present_inputs(node), {}, {}, std::move(outputs)});
 }
 
 Status lower_softmax(Lowering& lowering, const ir::Node& node) {
@@ -71,12 +61,7 @@ Status lower_attention(Lowering& lowering, const ir::Node& node) {
   descriptor->causal = node.attrs().b("causal");
   if (node.attrs().s("compute") == "int8") descriptor->compute = ops::AttentionCompute::int8;
   descriptor->safe = node.attrs().b("safe");
-  StepSpec spec;
-  for (ir::Value* input : node.inputs()) {
-    if (input != nullptr) spec.inputs.push_back(input);
-  }
-  spec.descriptor = std::move(descriptor);
-  return lowering.add_step(node, std::move(spec));
+  return lowering.add_step(node, {std::move(descriptor), present_inputs(node), {}, {}});
 }
 
 Status lower_rotary(Lowering& lowering, const ir::Node& node) {

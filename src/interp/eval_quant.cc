@@ -1,5 +1,6 @@
 // Quantisation, with the roundings of the ONNX operators.
 #include "interp/eval.h"
+#include "interp/row_quantisation.h"
 
 namespace intaglio::interp {
 
@@ -52,18 +53,12 @@ Result<Tensors> dequantize_of(const EvalArgs& args) {
 template <class C>
 Result<Tensors> dynamic_quantize_of(const EvalArgs& args) {
   const std::vector<C> x = load_all<C>(args.in(0));
-  C min = 0, max = 0;
-  for (const C value : x) {
-    min = value < min ? value : min;
-    max = value > max ? value : max;
-  }
-  const C scale = min == max ? C(1) : (max - min) / C(255);  // all zeros: any scale serves; 1 as ONNX Runtime has it
-  const std::int64_t zero_point = quantized(-min / scale, 0, DType::u8);
+  const RowQuantisation<C> of_all(x, false);
   std::vector<std::int64_t> y(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) y[i] = quantized(x[i] / scale, zero_point, DType::u8);
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = of_all.quantised(x[i]);
   INTAGLIO_TRY(Tensor quantized_x, store_all(DType::u8, args.shapes[0], y));
-  INTAGLIO_TRY(Tensor scale_tensor, store_all(args.dtypes[1], {}, std::vector<C>{scale}));
-  INTAGLIO_TRY(Tensor zero_tensor, store_all(DType::u8, {}, std::vector<std::int64_t>{zero_point}));
+  INTAGLIO_TRY(Tensor scale_tensor, store_all(args.dtypes[1], {}, std::vector<C>{of_all.scale}));
+  INTAGLIO_TRY(Tensor zero_tensor, store_all(DType::u8, {}, std::vector<std::int64_t>{of_all.zero}));
   return Tensors{std::move(quantized_x), std::move(scale_tensor), std::move(zero_tensor)};
 }
 

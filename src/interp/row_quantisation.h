@@ -8,8 +8,8 @@
 
 namespace intaglio::interp {
 
-// symmetric: scale = max|x| / 127, 1 if all are 0; i8. Otherwise ONNX DynamicQuantizeLinear; u8. A NaN becomes 0 and
-// counts as 0 in the extremes.
+// symmetric: scale = max|x| / 127, 1 if all are 0 (any serves; 1 as ONNX Runtime has it); i8. Otherwise ONNX
+// DynamicQuantizeLinear; u8. A NaN is stored as 0, in u8 too, and counts as 0 in the extremes.
 template <class C>
 struct RowQuantisation {
   C scale = C(1);
@@ -28,7 +28,7 @@ struct RowQuantisation {
   }
 
   // As stored: i8 if symmetric, else u8.
-  std::int64_t quantised(C value) const { return value != value ? zero : saturated(value / scale, zero); }
+  std::int64_t quantised(C value) const { return saturated(value / scale, zero); }
 
  private:
   std::int64_t saturated(C scaled, std::int64_t offset) const {

@@ -39,26 +39,6 @@ AttentionKernels choose_attention(IsaSet isa) {
   return kernels;
 }
 
-// C[m x n] (+)= A[m x k] B, cut into calls of the kernel; columns outside, so that a strip of B serves all rows from
-// L1.
-void multiply(const gemm::KernelRow& row, gemm::Args args, Size m, Size n) {
-  const gemm::Args whole = args;
-  const auto step = [](auto* p, Size elements) { return p == nullptr ? p : p + elements; };
-  for (Size j = 0; j < n; j += row.block_n) {
-    args.n = std::min(row.block_n, n - j);
-    args.column = j;
-    args.b = static_cast<const char*>(whole.b) + j / gemm::kPanelWidth * whole.b_panel;
-    for (Size i = 0; i < m; i += row.block_m) {
-      args.m = std::min(row.block_m, m - i);
-      args.row = i;
-      args.a = static_cast<const float*>(whole.a) + i * whole.a_pitch;
-      args.partial = step(static_cast<float*>(whole.partial), i * whole.partial_pitch + j);
-      args.out = step(static_cast<float*>(whole.out), i * whole.out_pitch + j);
-      row.kernel(args);
-    }
-  }
-}
-
 const float* row_of(const std::byte* base, const HeadStrides& strides, Size row) {
   return reinterpret_cast<const float*>(base) + static_cast<std::int64_t>(row) * strides.row;
 }
@@ -71,8 +51,9 @@ class AttentionOp final : public PreparedOp {
   AttentionOp(const AttentionDescriptor& descriptor, const Target& target)
       : d_(descriptor), rows_(descriptor), kernels_(choose_attention(target.isa)) {}
   Result<std::unique_ptr<const Binding>> bind(const BindRequest& request) const override {
-    INTAGLIO_TRY(std::unique_ptr<const Binding> binding, bind_attention(d_, request, kernels_.gemm->block_m));
-    return binding;
+    INTAGLIO_TRY(std::unique_ptr<AttentionBinding> binding, bind_attention(d_, request, kernels_.gemm->block_m));
+    if (binding->kv_heads != 0) reserve(*binding);
+    return std::unique_ptr<const Binding>(std::move(binding));
   }
   RunStatus run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept override;
   Facts facts() const override {
@@ -80,6 +61,7 @@ class AttentionOp final : public PreparedOp {
   }
 
  private:
+  static void reserve(AttentionBinding& b);
   void run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, std::int64_t begin,
                 std::int64_t end) const noexcept;
   void pack(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, Size first,
@@ -98,6 +80,17 @@ class AttentionOp final : public PreparedOp {
   AttentionRows rows_;
   AttentionKernels kernels_;
 };
+
+// Thread scratch. bind_attention has bounded every product below by tensors that exist.
+void AttentionOp::reserve(AttentionBinding& b) {
+  const auto floats = [](std::int64_t count) { return gemm::round_up(static_cast<Size>(count), 16) * sizeof(float); };
+  const auto columns = static_cast<std::int64_t>(gemm::round_up(static_cast<Size>(b.value_depth), 16));
+  b.values_at = b.direct ? 0 : floats(b.key_block * b.depth);
+  b.scores_at = b.values_at + (b.direct ? 0 : floats(b.key_block * columns));
+  b.state_at = b.scores_at + floats(b.query_block * static_cast<std::int64_t>(b.pitch));
+  b.rescale_at = b.state_at + 2 * floats(b.items() * b.query_block);
+  b.thread_scratch_bytes = b.rescale_at + floats(b.query_block);
+}
 
 RunStatus AttentionOp::run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept {
   const auto& b = static_cast<const AttentionBinding&>(binding);
@@ -185,7 +178,7 @@ void AttentionOp::score(const AttentionBinding& b, const RunArgs& args, const At
   product.b_panel = gemm::panel_bytes(gemm::Layout::panels16_f32, product.k);
   product.partial = scores;
   product.partial_pitch = b.pitch;
-  multiply(*kernels_.gemm, product, item.rows, keys);
+  multiply_blocks(*kernels_.gemm, product, item.rows, keys, sizeof(float), sizeof(float));
 }
 
 void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
@@ -214,7 +207,7 @@ void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const Atte
     product.partial = item.y;
     product.partial_pitch = static_cast<Size>(b.y.row);
     product.load_partial = first != 0;
-    multiply(*kernels_.gemm, product, item.rows, static_cast<Size>(b.value_depth));
+    multiply_blocks(*kernels_.gemm, product, item.rows, static_cast<Size>(b.value_depth), sizeof(float), sizeof(float));
   }
   if (!last) return;
   for (Size r = 0; r < item.rows; ++r) {

@@ -165,13 +165,8 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
   if (b->key_block != 0) b->key_blocks = (b->keys + b->key_block - 1) / b->key_block;
   b->pitch = static_cast<std::size_t>(b->key_block) + 16;  // not a power of two: rows spread over the sets of L1
 
-  const auto floats = [](std::int64_t count) { return static_cast<std::size_t>(round_up(count, 16)) * sizeof(float); };
+  // Of what the ops reserve for themselves.
   INTAGLIO_CHECK(byte_count(Shape{b->key_block + 16, b->depth + b->value_depth + 32}, DType::f32));
-  b->values_at = b->direct ? 0 : floats(b->key_block * b->depth);
-  b->scores_at = b->values_at + (b->direct ? 0 : floats(b->key_block * round_up(b->value_depth, 16)));
-  b->state_at = b->scores_at + floats(b->query_block * static_cast<std::int64_t>(b->pitch));
-  b->rescale_at = b->state_at + 2 * floats(group * b->query_blocks * b->query_block);
-  b->thread_scratch_bytes = b->rescale_at + floats(b->query_block);
   const auto rows = static_cast<double>(b->batch) * static_cast<double>(b->heads) * static_cast<double>(b->queries);
   // Query i sees keys 0 .. i, or all: the mean of a row.
   double seen = static_cast<double>(b->keys);

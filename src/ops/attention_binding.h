@@ -38,7 +38,8 @@ struct AttentionBinding final : Binding {
   std::size_t values_at = 0, scores_at = 0, state_at = 0, rescale_at = 0;  // in thread scratch; packed keys at 0
 };
 
-// Errors (usage): shapes that do not fit together, naming the operand.
+// Blocks and strides; where things lie in thread scratch is left to the op. Errors (usage): shapes that do not fit
+// together, naming the operand.
 Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescriptor& descriptor,
                                                          const BindRequest& request, std::size_t row_granule);
 

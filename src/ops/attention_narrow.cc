@@ -60,26 +60,6 @@ NarrowKernels choose_narrow(const AttentionDescriptor& d, IsaSet isa) {
   return kernels;
 }
 
-// C[m x n] of one product, cut into calls of the kernel; columns outside, so that a strip of B serves all rows from L1.
-void multiply(const gemm::KernelRow& row, gemm::Args args, Size m, Size n, Size a_bytes, Size out_bytes) {
-  const gemm::Args whole = args;
-  for (Size j = 0; j < n; j += row.block_n) {
-    args.n = std::min(row.block_n, n - j);
-    args.column = j;
-    args.b = static_cast<const char*>(whole.b) + j / gemm::kPanelWidth * whole.b_panel;
-    for (Size i = 0; i < m; i += row.block_m) {
-      args.m = std::min(row.block_m, m - i);
-      args.row = i;
-      args.a = static_cast<const char*>(whole.a) + i * whole.a_pitch * a_bytes;
-      if (whole.out != nullptr)
-        args.out = static_cast<char*>(whole.out) + (i * whole.out_pitch + j) * out_bytes;
-      else
-        args.partial = static_cast<float*>(whole.partial) + i * whole.partial_pitch + j;
-      row.kernel(args);
-    }
-  }
-}
-
 class NarrowAttention final : public PreparedOp {
  public:
   NarrowAttention(const AttentionDescriptor& descriptor, const Target& target)
@@ -307,7 +287,7 @@ void NarrowAttention::attend(const AttentionBinding& b, const RunArgs& args, con
     product.out = scores;
     product.out_pitch = b.pitch;
   }
-  multiply(*kernels_.gemm, product, item.rows, keys, a_bytes(), sizeof(float));
+  multiply_blocks(*kernels_.gemm, product, item.rows, keys, a_bytes(), sizeof(float));
   table::SoftmaxArgs softmax;
   softmax.scores = scores;
   softmax.pitch = b.pitch;
@@ -344,7 +324,7 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
     epilogue.out_type = d_.dtype;
     product.out = item.y;
     product.out_pitch = static_cast<Size>(b.y.row);
-    multiply(*kernels_.gemm, product, item.rows, depth, a_bytes(), element());
+    multiply_blocks(*kernels_.gemm, product, item.rows, depth, a_bytes(), element());
     return rows_.finish_blind_rows(b, item);
   }
   float* sums = sums_of(b, args, item);
@@ -359,7 +339,7 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
   }
   product.out = sums;
   product.out_pitch = depth;
-  multiply(*kernels_.gemm, product, item.rows, depth, a_bytes(), sizeof(float));
+  multiply_blocks(*kernels_.gemm, product, item.rows, depth, a_bytes(), sizeof(float));
   if (last) finish(b, args, item);
 }
 

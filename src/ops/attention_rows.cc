@@ -145,6 +145,26 @@ void AttentionRows::soften(const AttentionBinding& b, const AttentionItem& item,
   if (softmax.rows != 0) kernel(softmax);
 }
 
+void multiply_blocks(const kernels::gemm::KernelRow& row, kernels::gemm::Args args, std::size_t m, std::size_t n,
+                     std::size_t a_bytes, std::size_t out_bytes) noexcept {
+  const kernels::gemm::Args whole = args;
+  for (std::size_t j = 0; j < n; j += row.block_n) {
+    args.n = std::min(row.block_n, n - j);
+    args.column = j;
+    args.b = static_cast<const char*>(whole.b) + j / kernels::gemm::kPanelWidth * whole.b_panel;
+    for (std::size_t i = 0; i < m; i += row.block_m) {
+      args.m = std::min(row.block_m, m - i);
+      args.row = i;
+      args.a = static_cast<const char*>(whole.a) + i * whole.a_pitch * a_bytes;
+      if (whole.out != nullptr)
+        args.out = static_cast<char*>(whole.out) + (i * whole.out_pitch + j) * out_bytes;
+      else
+        args.partial = static_cast<float*>(whole.partial) + i * whole.partial_pitch + j;
+      row.kernel(args);
+    }
+  }
+}
+
 std::string AttentionRows::text() const {
   std::string out = d_.mask == AttentionMask::none ? "" : d_.mask == AttentionMask::kept ? " bool-mask" : " added-mask";
   if (d_.causal) out += " causal";

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/attention/table.h"
+#include "kernels/gemm/table.h"
 #include "ops/attention_binding.h"
 
 namespace intaglio::ops {
@@ -86,6 +87,11 @@ void for_each_head(const AttentionRows& rows, const AttentionBinding& b, const R
     unit = end;
   }
 }
+
+// C[m x n] of one product, cut into calls of the kernel; columns outside, so that a strip of B serves all rows from L1.
+// To args.out, of elements of out_bytes, if it is set; else to args.partial.
+void multiply_blocks(const kernels::gemm::KernelRow& row, kernels::gemm::Args args, std::size_t m, std::size_t n,
+                     std::size_t a_bytes, std::size_t out_bytes) noexcept;
 
 // bf16 and 8-bit products: attention_narrow.cc.
 Result<std::unique_ptr<PreparedOp>> prepare_narrow_attention(const AttentionDescriptor& descriptor,

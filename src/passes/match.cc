@@ -16,6 +16,22 @@ ir::Node* only_user(const ir::Value* value, ir::Op op) {
   return user != nullptr && user->op() == op ? user : nullptr;
 }
 
+ir::Node* linear_of(const ir::Value* value) {
+  ir::Node* linear = made_by(value, ir::Op::linear);
+  return linear != nullptr ? linear : made_by(value, ir::Op::quantized_linear);
+}
+
+std::size_t residual_slot(const ir::Node& linear) {
+  return linear.op() == ir::Op::linear ? 3 : 7;
+}
+
+std::vector<ir::Value*> with_residual(const ir::Node& linear, ir::Value* residual) {
+  std::vector<ir::Value*> inputs(linear.inputs().begin(), linear.inputs().end());
+  inputs.resize(residual_slot(linear) + 1, nullptr);
+  inputs[residual_slot(linear)] = residual;
+  return inputs;
+}
+
 std::optional<double> splat_value(const ir::Value* value) {
   if (value == nullptr) return std::nullopt;
   if (const ir::Node* node = value->producer()) {

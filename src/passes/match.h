@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "ir/graph.h"
 
@@ -12,6 +13,12 @@ namespace intaglio::passes {
 ir::Node* made_by(const ir::Value* value, ir::Op op);
 // The only user of `value` if it has exactly one use and that is a node (not a graph output) of op `op`, else nullptr.
 ir::Node* only_user(const ir::Value* value, ir::Op op);
+
+// The linear or quantized_linear that makes `value`, else nullptr.
+ir::Node* linear_of(const ir::Value* value);
+// Of a linear or quantized_linear: the operand that is its residual, and its operands with that one in its place.
+std::size_t residual_slot(const ir::Node& linear);
+std::vector<ir::Value*> with_residual(const ir::Node& linear, ir::Value* residual);
 
 // The value of a constant with one element (any rank), or of a constant whose elements are all equal; also of a `full`
 // node (symbolic shape), and of these behind reshape and expand.

@@ -93,8 +93,10 @@ float masked_row(const SoftmaxArgs& g, std::size_t r, float* row, std::size_t n)
   return scale_row<V>(row, n, [=](F s, std::size_t, std::size_t) { return V::mul(s, scale); });
 }
 
-template <class V>
-void softmax(const SoftmaxArgs& g) {
+// Row by row: scores and running state. exponentials(row number, its scores, how many it sees, base) makes and stores
+// e^(score - base) of those, and what stands for the scores beyond; it returns their sum.
+template <class V, class Exponentials>
+void softmax_rows(const SoftmaxArgs& g, Exponentials exponentials) {
   constexpr float kLowest = -__builtin_inff();
   for (std::size_t r = 0; r < g.rows; ++r) {
     float* row = g.scores + r * g.pitch;
@@ -106,12 +108,20 @@ void softmax(const SoftmaxArgs& g) {
     const float base = max == kLowest ? 0.0f : max;
     float rescale = 1.0f;
     if (before != max) V::store_n(&rescale, math::exp_v<V>(V::set1(before - base)), 1);
-    const float sum = exponentials<V>(row, n, base);
-    for (std::size_t j = n; j < g.keys; ++j) row[j] = 0.0f;
+    const float sum = exponentials(r, row, n, base);
     g.max[r] = max;
     g.rescale[r] = rescale;
     g.sum[r] = g.sum[r] * rescale + sum;
   }
+}
+
+template <class V>
+void softmax(const SoftmaxArgs& g) {
+  softmax_rows<V>(g, [&](std::size_t, float* row, std::size_t n, float base) {
+    const float sum = exponentials<V>(row, n, base);
+    for (std::size_t j = n; j < g.keys; ++j) row[j] = 0.0f;
+    return sum;
+  });
 }
 
 template <class V, int kRows>

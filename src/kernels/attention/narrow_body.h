@@ -64,25 +64,11 @@ float narrow_exponentials(const float* row, std::size_t n, float base, T* out) {
 
 template <class N, class To, class T>
 void narrow_softmax(const SoftmaxArgs& g) {
-  using V = typename N::V;
-  constexpr float kLowest = -__builtin_inff();
-  for (std::size_t r = 0; r < g.rows; ++r) {
-    float* row = g.scores + r * g.pitch;
+  softmax_rows<typename N::V>(g, [&](std::size_t r, const float* row, std::size_t n, float base) {
     T* out = static_cast<T*>(g.out) + r * g.out_pitch;
-    const std::size_t reach = g.visible + r * g.visible_step;
-    const std::size_t n = reach < g.keys ? reach : g.keys;
-    const float here = masked_row<V>(g, r, row, n);
-    const float before = g.max[r];
-    const float max = here > before ? here : before;
-    const float base = max == kLowest ? 0.0f : max;
-    float rescale = 1.0f;
-    if (before != max) V::store_n(&rescale, math::exp_v<V>(V::set1(before - base)), 1);
-    const float sum = narrow_exponentials<N, To>(row, n, base, out);
     __builtin_memset(out + n, 0, (g.keys - n) * sizeof(T));
-    g.max[r] = max;
-    g.rescale[r] = rescale;
-    g.sum[r] = g.sum[r] * rescale + sum;
-  }
+    return narrow_exponentials<N, To>(row, n, base, out);
+  });
 }
 
 // Two rows of bf16 as the pairs of a panel: the row's bits, widened, are in the high half of each lane already.

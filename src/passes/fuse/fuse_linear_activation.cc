@@ -28,16 +28,14 @@ std::string activation_of(const ir::Node& node) {
 Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   const std::string activation = activation_of(node);
   if (activation.empty()) return false;
-  ir::Node* linear = made_by(node.input(0), ir::Op::linear);
-  if (linear == nullptr) linear = made_by(node.input(0), ir::Op::quantized_linear);
+  ir::Node* linear = linear_of(node.input(0));
   if (linear == nullptr) return false;
-  const std::size_t residual = linear->op() == ir::Op::linear ? 3 : 7;
   const auto miss = [&](std::string_view why) {
     context.near_miss("linear_activation", node, why);
     return false;
   };
   if (!linear->output()->has_one_use()) return miss("the value before the activation is used elsewhere too");
-  if (linear->input(residual) != nullptr) return miss("a residual is added before the activation");
+  if (linear->input(residual_slot(*linear)) != nullptr) return miss("a residual is added before the activation");
   if (linear->attrs().s("activation") != "none") return miss("there is an activation already");
   ir::Attrs attrs = linear->attrs();
   attrs.set("activation", activation);

@@ -12,15 +12,6 @@ namespace {
 
 constexpr std::string_view kPattern = "linear_gate";
 
-ir::Node* linear_of(const ir::Value* value) {
-  ir::Node* linear = made_by(value, ir::Op::linear);
-  return linear != nullptr ? linear : made_by(value, ir::Op::quantized_linear);
-}
-
-std::size_t residual_slot(const ir::Node& linear) {
-  return linear.op() == ir::Op::linear ? 3 : 7;
-}
-
 // Which operand of the product takes the other one, or nullopt: 1 before 0, one without an activation before others.
 std::optional<std::size_t> choose(const ir::Node& mul) {
   std::optional<std::size_t> chosen;
@@ -47,14 +38,11 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& mul) {
     context.near_miss(kPattern, mul, "the gate would be broadcast: " + to_string(gate->type()));
     return false;
   }
-  const std::size_t slot = residual_slot(*linear);
-  std::vector<ir::Value*> inputs(linear->inputs().begin(), linear->inputs().end());
-  inputs.resize(slot + 1, nullptr);
-  inputs[slot] = gate;
   ir::Attrs attrs = linear->attrs();
   attrs.set("residual_op", std::string("mul"));
-  INTAGLIO_CHECK(replace(graph, context, kPattern, mul,
-                         {linear->op(), std::move(inputs), std::move(attrs), merge_origins({linear, &mul})}));
+  INTAGLIO_CHECK(
+      replace(graph, context, kPattern, mul,
+              {linear->op(), with_residual(*linear, gate), std::move(attrs), merge_origins({linear, &mul})}));
   return true;
 }
 

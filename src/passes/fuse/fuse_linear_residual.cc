@@ -10,28 +10,9 @@ Result<int> fuse_linear_residual(ir::Graph& graph, PassContext& context);
 
 namespace {
 
-ir::Node* linear_of(const ir::Value* value) {
-  ir::Node* linear = made_by(value, ir::Op::linear);
-  return linear != nullptr ? linear : made_by(value, ir::Op::quantized_linear);
-}
-
-std::size_t slot_of(const ir::Node& linear) {
-  return linear.op() == ir::Op::linear ? 3 : 7;
-}
-
 // A linear that may still take a residual, and whose result only one node reads.
 bool takes_residual(const ir::Node* linear) {
-  return linear != nullptr && linear->input(slot_of(*linear)) == nullptr && linear->output()->has_one_use();
-}
-
-// The linear again, before `before`, with a residual.
-Result<ir::Value*> with_residual(ir::Graph& graph, const ir::Node& linear, ir::Value* residual, ir::Node& before) {
-  std::vector<ir::Value*> inputs(linear.inputs().begin(), linear.inputs().end());
-  inputs.resize(slot_of(linear) + 1, nullptr);
-  inputs[slot_of(linear)] = residual;
-  const std::string& name = linear.output()->name();
-  return graph.add1({linear.op(), std::move(inputs), linear.attrs(), merge_origins({&linear, &before}), name, {}},
-                    &before);
+  return linear != nullptr && linear->input(residual_slot(*linear)) == nullptr && linear->output()->has_one_use();
 }
 
 // The second form of the head of this file.
@@ -40,15 +21,19 @@ Result<bool> push_down(ir::Graph& graph, PassContext& context, ir::Node& add) {
     const ir::Node* outer = linear_of(add.input(i));
     ir::Value* residual = add.input(1 - i);
     if (outer == nullptr || outer->attrs().s("residual_op") != "add" || !outer->output()->has_one_use()) continue;
-    const ir::Node* inner = linear_of(outer->input(slot_of(*outer)));
+    const ir::Node* inner = linear_of(outer->input(residual_slot(*outer)));
     if (!takes_residual(inner) || !same_shape(residual, add.output()) || !same_shape(inner->output(), residual))
       continue;
     if (!is_floating(add.output()->dtype()) || size_of(add.output()->dtype()) < 4) continue;
-    INTAGLIO_TRY(ir::Value * sum, with_residual(graph, *inner, residual, add));
-    std::vector<ir::Value*> inputs(outer->inputs().begin(), outer->inputs().end());
-    inputs[slot_of(*outer)] = sum;
+    ir::NodeSpec lower{inner->op(),
+                       with_residual(*inner, residual),
+                       inner->attrs(),
+                       merge_origins({inner, &add}),
+                       inner->output()->name(),
+                       {}};
+    INTAGLIO_TRY(ir::Value * sum, graph.add1(std::move(lower), &add));
     INTAGLIO_CHECK(replace(graph, context, "linear_residual", add,
-                           {outer->op(), std::move(inputs), outer->attrs(), merge_origins({outer, &add})}));
+                           {outer->op(), with_residual(*outer, sum), outer->attrs(), merge_origins({outer, &add})}));
     return true;
   }
   return false;
@@ -60,9 +45,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& add) {
     ir::Node* linear = linear_of(add.input(i));
     ir::Value* residual = add.input(1 - i);
     if (linear == nullptr || residual == linear->output()) continue;
-    const std::size_t slot = slot_of(*linear);
     const auto miss = [&](std::string_view why) { context.near_miss("linear_residual", add, why); };
-    if (linear->input(slot) != nullptr) continue;  // the other operand may still fit
+    if (linear->input(residual_slot(*linear)) != nullptr) continue;  // the other operand may still fit
     if (!linear->output()->has_one_use()) {
       miss("the product without residual is used elsewhere too");
       continue;
@@ -71,11 +55,9 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& add) {
       miss("the residual would be broadcast: " + to_string(residual->type()));
       continue;
     }
-    std::vector<ir::Value*> inputs(linear->inputs().begin(), linear->inputs().end());
-    inputs.resize(slot + 1, nullptr);
-    inputs[slot] = residual;
-    INTAGLIO_CHECK(replace(graph, context, "linear_residual", add,
-                           {linear->op(), std::move(inputs), linear->attrs(), merge_origins({linear, &add})}));
+    INTAGLIO_CHECK(
+        replace(graph, context, "linear_residual", add,
+                {linear->op(), with_residual(*linear, residual), linear->attrs(), merge_origins({linear, &add})}));
     return true;
   }
   return push_down(graph, context, add);

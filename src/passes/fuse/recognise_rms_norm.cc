@@ -65,19 +65,8 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
 }  // namespace
 
 Result<int> recognise_rms_norm(ir::Graph& graph, PassContext& context) {
-  // The nodes that a rewrite erases may come after the visited node: restart after each success.
-  int rewrites = 0;
-  for (bool again = true; again;) {
-    again = false;
-    for (ir::Node& node : graph.nodes()) {
-      INTAGLIO_TRY(const bool changed, rewrite(graph, context, node));
-      if (!changed) continue;
-      ++rewrites;
-      again = true;
-      break;
-    }
-  }
-  return rewrites;
+  // The nodes that a rewrite erases may come after the visited node.
+  return for_each_node_again(graph, [&](ir::Node& node) { return rewrite(graph, context, node); });
 }
 
 }  // namespace intaglio::passes

@@ -2,8 +2,7 @@
 // The same for: cast to the own dtype, transpose with the identity, expand to the own shape, slices of everything,
 // concat of one part, pad by nothing, x * 1, x / 1, x + 0, x - 0 and where with equal branches. x + 0 turns -0 into +0;
 // nobody can tell the two apart after an addition, but x - 0 and x * 1 are exact for every x.
-#include "passes/match.h"
-#include "passes/pass.h"
+#include "passes/rewrite.h"
 
 namespace intaglio::passes {
 
@@ -84,16 +83,7 @@ ir::Value* equal_value(const ir::Node& node) {
 }  // namespace
 
 Result<int> remove_identities(ir::Graph& graph, PassContext&) {
-  int rewrites = 0;
-  for (auto position = graph.nodes().begin(); position != graph.nodes().end();) {
-    ir::Node& node = *position++;
-    ir::Value* same = equal_value(node);
-    if (same == nullptr) continue;
-    graph.replace_all_uses(node.output(), same);
-    graph.erase(&node);
-    ++rewrites;
-  }
-  return rewrites;
+  return replace_by_equals(graph, [&](ir::Node& node) { return equal_value(node); });
 }
 
 }  // namespace intaglio::passes

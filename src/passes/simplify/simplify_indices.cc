@@ -5,8 +5,7 @@
 // Before:  %y = gather(%x, iota) {axis}, within the bounds by the declared ranges    After:  %y = slice(%x)
 // Exact: positions are integers, and what is assumed (a dim is at least 1) holds wherever there is an element.
 #include "passes/index_form.h"
-#include "passes/match.h"
-#include "passes/pass.h"
+#include "passes/rewrite.h"
 
 namespace intaglio::passes {
 
@@ -120,16 +119,7 @@ Result<ir::Value*> equal_value(ir::Graph& graph, ir::Node& node) {
 }  // namespace
 
 Result<int> simplify_indices(ir::Graph& graph, PassContext&) {
-  int rewrites = 0;
-  for (auto position = graph.nodes().begin(); position != graph.nodes().end();) {
-    ir::Node& node = *position++;
-    INTAGLIO_TRY(ir::Value * same, equal_value(graph, node));
-    if (same == nullptr) continue;
-    graph.replace_all_uses(node.output(), same);
-    graph.erase(&node);
-    ++rewrites;
-  }
-  return rewrites;
+  return replace_by_equals(graph, [&](ir::Node& node) { return equal_value(graph, node); });
 }
 
 }  // namespace intaglio::passes

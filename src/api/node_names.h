@@ -1,0 +1,21 @@
+// The names in "a; b", which passes make of the nodes that they merge. Internal to api/.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace intaglio::internal {
+
+inline std::vector<std::string_view> names_in(std::string_view node) {
+  std::vector<std::string_view> names;
+  for (std::size_t from = 0; from <= node.size();) {
+    const std::size_t end = std::min(node.find("; ", from), node.size());
+    names.push_back(node.substr(from, end - from));
+    from = end + 2;
+  }
+  return names;
+}
+
+}  // namespace intaglio::internal
