@@ -134,6 +134,21 @@ TEST(Eval, FloatSumsAreRoundedOnce) {
       (Numbers{1}));
 }
 
+// In asymmetric activations too it is stored as 0, as DynamicQuantizeLinear does, not as what stands for 0.
+TEST(Eval, ANanOfDynamicActivationsIsTheByteZero) {
+  const std::string constants =
+      "const %x: f32[1, 4] = [nan, 1, -2, 3]\nconst %w: i8[4, 1] = [100, 10, 1, 7]\nconst %s: f32[] = [1]\n";
+  const auto parts = evaluate(constants, "dynamic_quantize(%x)", Precision::f32, 3);
+  const std::vector<double> q = numbers(parts, 0);
+  const double scale = numbers(parts, 1)[0], zero = numbers(parts, 2)[0];
+  EXPECT_EQ(q[0], 0);
+  const double weights[] = {100, 10, 1, 7};
+  double sum = 0;
+  for (std::size_t i = 0; i < 4; ++i) sum += (q[i] - zero) * weights[i];
+  const auto whole = evaluate(constants, "quantized_linear(%x, %w, _, _, %s) {dynamic=\"tensor_asymmetric\"}");
+  EXPECT_FLOAT_EQ(static_cast<float>(numbers(whole)[0]), static_cast<float>(sum * scale));
+}
+
 TEST(Eval, CastsRoundOnce) {
   // 1 + 2^-11 + 2^-40: just above a tie of f16. Through f32 the tie would win and round to even, to 1.
   EXPECT_EQ(numbers(evaluate("const %a: f64[1] = [1.000488281250909]\n", "cast(%a) {to=f16}")),

@@ -140,6 +140,13 @@ TEST(Rotary, RefusesWhatDoesNotFit) {
   bind(descriptor(false), {2, 4, 3, 8}, {1, 4, 2, 4});
   bind(descriptor(false, 4), {2, 4, 3, 8}, {1, 4, 1, 4});
   bind(descriptor(false), {8}, {4});
+  // A plan may tell other dtypes than its values have.
+  const Shape x{2, 4, 3, 8}, table{1, 4, 1, 4};
+  for (const auto& [told, held, angles] : {std::tuple{DType::f64, DType::f32, DType::f32},
+                                           {DType::f32, DType::bf16, DType::f32},
+                                           {DType::bf16, DType::bf16, DType::bf16}}) {
+    expect_bind_error(descriptor(false, 0, told), {{held, x}, {angles, table}, {angles, table}}, {{held, x}});
+  }
   EXPECT_FALSE(descriptor(false, -1).validate());
   EXPECT_FALSE(descriptor(false, 0, DType::i32).validate());
   EXPECT_FALSE(descriptor(false, 0, DType::f32, DType::bf16).validate());
