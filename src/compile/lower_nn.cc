@@ -60,7 +60,10 @@ Status lower_attention(Lowering& lowering, const ir::Node& node) {
   descriptor->scale = node.attrs().f("scale");
   descriptor->causal = node.attrs().b("causal");
   if (node.attrs().s("compute") == "int8") descriptor->compute = ops::AttentionCompute::int8;
-  descriptor->safe = node.attrs().b("safe");
+  const std::string& blind = node.attrs().s("blind");
+  descriptor->blind = blind == "zero"  ? ops::AttentionBlind::zero
+                      : blind == "nan" ? ops::AttentionBlind::nan
+                                       : ops::AttentionBlind::mean;
   return lowering.add_step(node, {std::move(descriptor), present_inputs(node), {}, {}});
 }
 

@@ -120,8 +120,17 @@ class Attention {
       for (std::size_t d = 0; d < width; ++d)
         sum[d] += static_cast<double>(weight) * static_cast<double>(values()[v + d]);
     }
-    const C empty = args_.attrs.b("safe") ? C(0) : std::numeric_limits<C>::quiet_NaN();
-    for (std::size_t d = 0; d < width; ++d) y_[y + d] = visible ? static_cast<C>(sum[d]) : empty;
+    for (std::size_t d = 0; d < width; ++d) y_[y + d] = visible ? static_cast<C>(sum[d]) : blind_value(b, h, d);
+  }
+
+  // Column d of a row without a visible key.
+  C blind_value(std::int64_t b, std::int64_t h, std::size_t d) const {
+    const std::string& blind = args_.attrs.s("blind");
+    if (blind == "nan") return std::numeric_limits<C>::quiet_NaN();
+    if (blind == "zero" || p_.keys == 0) return C(0);
+    double sum = 0;
+    for (std::int64_t j = 0; j < p_.keys; ++j) sum += static_cast<double>(values()[p_.v(b, kv_head(h), j) + d]);
+    return static_cast<C>(sum / static_cast<double>(p_.keys));
   }
 
   const EvalArgs& args_;

@@ -148,6 +148,7 @@ namespace {
 // The mask at operand i, and the word that says how to compute.
 Status check_attention(const InferArgs& args, std::size_t i, const Dims& scores) {
   INTAGLIO_CHECK(require_word(args, "compute", {"float", "int8"}));
+  INTAGLIO_CHECK(require_word(args, "blind", {"zero", "nan", "mean"}));
   const Type* mask = args.maybe(i);
   if (mask == nullptr) return {};
   INTAGLIO_CHECK(require_dtype(args, i, {DType::boolean, args.in(0).dtype, DType::f32}));

@@ -215,7 +215,7 @@ void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const Atte
     const float factor = rows_.weight(item.sum[r]);
     for (std::int64_t d = 0; d < b.value_depth; ++d) y[d] *= factor;
   }
-  rows_.finish_blind_rows(b, item);
+  rows_.finish_blind_rows(b, head, item);
 }
 
 class AttentionCandidate final : public Candidate {
@@ -251,7 +251,7 @@ void AttentionDescriptor::fields(FieldVisitor& visitor) {
   visitor.choice("mask", mask, 3);
   visitor.field("scale", scale);
   visitor.field("causal", causal);
-  visitor.field("safe", safe);
+  visitor.choice("blind", blind, 3);
 }
 Status AttentionDescriptor::validate() const {
   if (!is_floating(dtype)) return fail(ErrorCode::unsupported, fmt::format("attention of {}", name_of(dtype)));

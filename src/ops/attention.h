@@ -16,8 +16,8 @@
 //
 // Inputs of a run: q, k, v, mask?; packed: qkv, mask?. The mask broadcasts to [B,H,Sq,Sk] (rank <= 4, never expanded):
 // bool (true keeps) or f32 (added). causal: key j is visible to query i if j <= i. A row without a visible key (all
-// masked, or -inf everywhere) gives 0 if safe, else NaN; a mask of the lowest finite f32 hides keys beside others and
-// gives their mean if it is everywhere. No params, no packed constants. ONNX: the MatMul, Mul, Add, Softmax, MatMul
+// masked, or -inf everywhere) gives what `blind` says; an added mask of the lowest finite f32 hides keys beside others
+// and gives their mean if it is everywhere. No params, no packed constants. ONNX: the MatMul, Mul, Add, Softmax, MatMul
 // pattern, Attention; ATen scaled_dot_product_attention.
 #pragma once
 
@@ -28,6 +28,8 @@ namespace intaglio::ops {
 enum class AttentionLayout : std::uint8_t { bhsd, bshd, packed };
 enum class AttentionCompute : std::uint8_t { plain, int8 };
 enum class AttentionMask : std::uint8_t { none, kept, added };  // kept: bool, added: f32
+// A row without a visible key: 0, NaN, or the mean of all rows of v, hidden ones too.
+enum class AttentionBlind : std::uint8_t { zero, nan, mean };
 
 class AttentionDescriptor final : public Descriptor {
  public:
@@ -37,7 +39,8 @@ class AttentionDescriptor final : public Descriptor {
   AttentionCompute compute = AttentionCompute::plain;
   AttentionMask mask = AttentionMask::none;
   double scale = 1.0;
-  bool causal = false, safe = true;
+  AttentionBlind blind = AttentionBlind::zero;
+  bool causal = false;
 
   std::string_view family() const override { return "attention"; }
   void fields(FieldVisitor& visitor) override;

@@ -97,9 +97,10 @@ class NarrowAttention final : public PreparedOp {
   gemm::Args queries(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item) const noexcept;
   void attend(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
               std::int64_t block) const noexcept;
-  void mix(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item, Size keys, Size packed,
-           bool first, bool last) const noexcept;
-  void finish(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item) const noexcept;
+  void mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
+           Size keys, Size packed, bool first, bool last) const noexcept;
+  void finish(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+              const AttentionItem& item) const noexcept;
   void quantise_row(const std::byte* source, Size count, bool plus128, std::byte* out, float* scale,
                     std::int32_t* sum) const noexcept;
   template <class T>
@@ -297,12 +298,12 @@ void NarrowAttention::attend(const AttentionBinding& b, const RunArgs& args, con
   softmax.out_pitch = b.narrow.probability_pitch;
   rows_.soften(b, item, softmax, static_cast<Size>(first), keys, a_bytes(), kernels_.softmax->kernel);
   const auto packed = static_cast<Size>(std::min(b.key_block, head.keys - first));
-  mix(b, args, item, keys, packed, first == 0, first + b.key_block >= seen);
+  mix(b, args, head, item, keys, packed, first == 0, first + b.key_block >= seen);
 }
 
 // Probabilities by values: straight to y if this is the only block of keys, else added to the sums so far.
-void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item, Size keys,
-                          Size packed, bool first, bool last) const noexcept {
+void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+                          const AttentionItem& item, Size keys, Size packed, bool first, bool last) const noexcept {
   const auto depth = static_cast<Size>(b.value_depth);
   gemm::Args product;
   product.k = keys;
@@ -325,7 +326,7 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
     product.out = item.y;
     product.out_pitch = static_cast<Size>(b.y.row);
     multiply_blocks(*kernels_.gemm, product, item.rows, depth, a_bytes(), element());
-    return rows_.finish_blind_rows(b, item);
+    return rows_.finish_blind_rows(b, head, item);
   }
   float* sums = sums_of(b, args, item);
   if (!first) {
@@ -340,10 +341,11 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
   product.out = sums;
   product.out_pitch = depth;
   multiply_blocks(*kernels_.gemm, product, item.rows, depth, a_bytes(), sizeof(float));
-  if (last) finish(b, args, item);
+  if (last) finish(b, args, head, item);
 }
 
-void NarrowAttention::finish(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item) const noexcept {
+void NarrowAttention::finish(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+                             const AttentionItem& item) const noexcept {
   float* sums = sums_of(b, args, item);
   const auto depth = static_cast<Size>(b.value_depth);
   for (Size r = 0; r < item.rows; ++r) {
@@ -356,7 +358,7 @@ void NarrowAttention::finish(const AttentionBinding& b, const RunArgs& args, con
     else
       convert_elements(kernels_.convert, DType::f32, row, d_.dtype, y, depth);
   }
-  rows_.finish_blind_rows(b, item);
+  rows_.finish_blind_rows(b, head, item);
 }
 
 }  // namespace

@@ -54,14 +54,14 @@ TEST_P(NarrowAttention, MasksOfRows) {
   TestRandom random(3);
   for (const auto mask : {AttentionMask::kept, AttentionMask::added}) {
     for (const bool causal : {false, true}) {
-      for (const bool safe : {false, true}) {
+      for (const auto blind : kBlind) {
         check(random_problem({.batch = 2,
                               .heads = 4,
                               .kv_heads = 2,
                               .queries = 21,
                               .keys = 35,
                               .causal = causal,
-                              .safe = safe,
+                              .blind = blind,
                               .mask = mask,
                               .mask_shape = {2, 4, 21, 35},
                               .form = GetParam()},
@@ -73,12 +73,12 @@ TEST_P(NarrowAttention, MasksOfRows) {
 
 TEST_P(NarrowAttention, WhollyHiddenRows) {
   TestRandom random(4);
-  for (const bool safe : {false, true}) {
+  for (const auto blind : kBlind) {
     Problem p = random_problem({.heads = 2,
                                 .kv_heads = 1,
                                 .queries = 5,
                                 .keys = 20,
-                                .safe = safe,
+                                .blind = blind,
                                 .mask = AttentionMask::kept,
                                 .mask_shape = {1, 1, 1, 20},
                                 .form = GetParam()},
@@ -148,9 +148,9 @@ TEST_P(NarrowAttention, PaddedKeysAreSkipped) {
 
 TEST_P(NarrowAttention, EmptyDimensions) {
   TestRandom random(7);
-  for (const bool safe : {true, false}) {
-    check(
-        random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .safe = safe, .form = GetParam()}, random));
+  for (const auto blind : kBlind) {
+    check(random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .blind = blind, .form = GetParam()},
+                         random));
   }
   check(random_problem({.queries = 0, .keys = 5, .form = GetParam()}, random));
   check(random_problem({.batch = 0, .queries = 4, .keys = 5, .form = GetParam()}, random));

@@ -1,6 +1,7 @@
 #include "ops/attention_rows.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/half.h"
 
@@ -90,18 +91,41 @@ void AttentionRows::begin(const AttentionBinding& b, const AttentionHead& head,
                           const AttentionItem& item) const noexcept {
   std::fill_n(item.max, item.rows, kLowest);
   std::fill_n(item.sum, item.rows, 0.0f);
-  if (head.keys == 0) finish_blind_rows(b, item);
+  if (head.keys == 0) finish_blind_rows(b, head, item);
 }
 
-void AttentionRows::finish_blind_rows(const AttentionBinding& b, const AttentionItem& item) const noexcept {
-  const float nothing = weight(0.0f) * 0.0f;
+// Column `column` of y of a row that has seen no key. The mean is that of all keys of the run, hidden ones too.
+float AttentionRows::blind_value(const AttentionBinding& b, const AttentionHead& head,
+                                 std::int64_t column) const noexcept {
+  if (d_.blind == AttentionBlind::nan) return std::numeric_limits<float>::quiet_NaN();
+  if (d_.blind == AttentionBlind::zero || b.keys == 0) return 0.0f;
+  double sum = 0;
+  for (std::int64_t j = 0; j < b.keys; ++j) {
+    const std::byte* element = head.v + (j * b.v.row + column) * size_;
+    sum += d_.dtype == DType::bf16 ? static_cast<double>(to_float(*reinterpret_cast<const BFloat16*>(element)))
+                                   : static_cast<double>(*reinterpret_cast<const float*>(element));
+  }
+  return static_cast<float>(sum / static_cast<double>(b.keys));
+}
+
+void AttentionRows::finish_blind_rows(const AttentionBinding& b, const AttentionHead& head,
+                                      const AttentionItem& item) const noexcept {
+  const std::byte* first = nullptr;  // all blind rows of a head are equal
   for (std::size_t r = 0; r < item.rows; ++r) {
     if (item.sum[r] != 0.0f) continue;
     std::byte* y = item.y + static_cast<std::int64_t>(r) * b.y.row * size_;
-    if (d_.dtype == DType::bf16)
-      std::fill_n(reinterpret_cast<BFloat16*>(y), b.value_depth, to_bfloat16(nothing));
-    else
-      std::fill_n(reinterpret_cast<float*>(y), b.value_depth, nothing);
+    if (first != nullptr) {
+      std::memcpy(y, first, static_cast<std::size_t>(b.value_depth * size_));
+      continue;
+    }
+    for (std::int64_t d = 0; d < b.value_depth; ++d) {
+      const float value = blind_value(b, head, d);
+      if (d_.dtype == DType::bf16)
+        reinterpret_cast<BFloat16*>(y)[d] = to_bfloat16(value);
+      else
+        reinterpret_cast<float*>(y)[d] = value;
+    }
+    first = y;
   }
 }
 

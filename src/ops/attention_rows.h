@@ -46,8 +46,10 @@ class AttentionRows {
                         std::int64_t slot) const noexcept;
   // Fresh maxima and sums; where there are no keys at all, y.
   void begin(const AttentionBinding& b, const AttentionHead& head, const AttentionItem& item) const noexcept;
-  // y of the rows that have seen no key: 0 or NaN, whatever the hidden values are (0 * inf would be NaN).
-  void finish_blind_rows(const AttentionBinding& b, const AttentionItem& item) const noexcept;
+  // y of the rows that have seen no key: 0, NaN or the mean of v, not what the hidden values made of them (0 * inf
+  // would be NaN).
+  void finish_blind_rows(const AttentionBinding& b, const AttentionHead& head,
+                         const AttentionItem& item) const noexcept;
   // The keys that the last row of the item sees.
   std::int64_t seen(const AttentionHead& head, const AttentionItem& item) const noexcept {
     const std::int64_t reach = item.first + static_cast<std::int64_t>(item.rows);
@@ -58,15 +60,14 @@ class AttentionRows {
   void soften(const AttentionBinding& b, const AttentionItem& item, kernels::attention::SoftmaxArgs softmax,
               std::size_t first, std::size_t keys, std::size_t out_size,
               kernels::attention::SoftmaxKernel kernel) const noexcept;
-  // The factor of a finished row.
-  float weight(float sum) const noexcept {
-    return sum == 0.0f ? (d_.safe ? 0.0f : std::numeric_limits<float>::quiet_NaN()) : 1.0f / sum;
-  }
+  // The factor of a finished row; any for one that has seen no key.
+  float weight(float sum) const noexcept { return sum == 0.0f ? 0.0f : 1.0f / sum; }
   // "added-mask causal", for people.
   std::string text() const;
 
  private:
   bool sees_one(const float* added, std::int64_t keys) const noexcept;
+  float blind_value(const AttentionBinding& b, const AttentionHead& head, std::int64_t column) const noexcept;
   std::int64_t visible_keys(const AttentionBinding& b, const RunArgs& args, std::int64_t batch) const noexcept;
 
   AttentionDescriptor d_;

@@ -91,12 +91,12 @@ TEST(Attention, MasksBroadcast) {
   for (const Shape& shape : shapes) {
     for (const auto mask : {AttentionMask::kept, AttentionMask::added}) {
       for (const bool causal : {false, true}) {
-        for (const bool safe : {false, true}) {
+        for (const auto blind : kBlind) {
           Case c = base;
           c.mask = mask;
           c.mask_shape = shape;
           c.causal = causal;
-          c.safe = safe;
+          c.blind = blind;
           check(random_problem(c, random));
         }
       }
@@ -119,12 +119,12 @@ TEST(Attention, WhollyHiddenRows) {
   TestRandom random(6);
   for (const std::int64_t keys : {20, 530}) {
     for (const float hidden : {-INFINITY, std::numeric_limits<float>::lowest()}) {
-      for (const bool safe : {true, false}) {
+      for (const auto blind : kBlind) {
         Problem p = random_problem({.heads = 2,
                                     .kv_heads = 2,
                                     .queries = 9,
                                     .keys = keys,
-                                    .safe = safe,
+                                    .blind = blind,
                                     .mask = AttentionMask::added,
                                     .mask_shape = {9, keys}},
                                    random);
@@ -168,8 +168,8 @@ TEST(Attention, NanReachesItsRowOnly) {
 
 TEST(Attention, EmptyDimensions) {
   TestRandom random(8);
-  for (const bool safe : {true, false})
-    check(random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .safe = safe}, random));
+  for (const auto blind : kBlind)
+    check(random_problem({.heads = 2, .kv_heads = 1, .queries = 3, .keys = 0, .blind = blind}, random));
   check(random_problem({.queries = 0, .keys = 5}, random));
   check(random_problem({.batch = 0, .queries = 4, .keys = 5}, random));
   check(random_problem({.queries = 6, .keys = 5, .depth = 0}, random));

@@ -19,7 +19,7 @@
 
 namespace intaglio::plan {
 
-inline constexpr std::uint32_t kPlanVersion = 4;
+inline constexpr std::uint32_t kPlanVersion = 5;
 
 // Writes atomically: an interrupted or failed save leaves no partial file and the old one intact. The bytes depend on
 // nothing but the plan (no dates, no paths). Errors: file.

@@ -246,9 +246,8 @@ Status attention(Call& c) {
       return fail(ErrorCode::unsupported, "attention over heads of unknown width is not supported");
     scale = 1 / std::sqrt(static_cast<double>(*width));
   }
-  INTAGLIO_TRY(ir::Value * y,
-               c.b.op(Op::attention, {in.q, in.k, in.v, in.mask},
-                      {{"layout", std::string("bhsd")}, {"scale", scale}, {"causal", causal}, {"safe", true}}));
+  INTAGLIO_TRY(ir::Value * y, c.b.op(Op::attention, {in.q, in.k, in.v, in.mask},
+                                     {{"layout", std::string("bhsd")}, {"scale", scale}, {"causal", causal}}));
   INTAGLIO_TRY(ir::Value * query, c.tensor("query"));
   Dims shape = query->shape();
   shape.back() = in.v->shape().back();

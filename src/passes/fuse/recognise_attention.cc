@@ -1,15 +1,18 @@
 // Before:  %s = matmul(%q * a, transpose(%k) * b) * c        (any of the scales may be missing)
-//          %m = add(%s, %mask)   or  where(%mask, %s, -inf or the lowest value)   or  where(%mask, -inf, %s)
+//          %m = add(%s, %mask)   or  where(%mask, %s, -inf or the lowest value)   or  where(%mask, -inf, %s), up to two
+//               of them in turn
 //          %p = softmax(%m) over the last axis
 //          %p = where(isnan(%p), 0, %p)                       (ONNX exports of ATen's attention; may be missing)
 //          %p = where(not any(not (%m == -inf)), 0, %p)       (core ATen; may be missing)
+//          %p = where(all(%m == -inf), 0, %p)                 (_safe_softmax; may be missing)
 //          %y = matmul(%p, %v)
-// After:   %y = attention(%q, %k, %v, %mask) {layout="bhsd", scale=a*b*c, safe}
+// After:   %y = attention(%q, %k, %v, %mask) {layout="bhsd", scale=a*b*c, blind}
 // A key dropped with the lowest finite value is not the same as one dropped with -inf: a row that drops all keys then
 // attends evenly to all of them. Such a where becomes an added mask (0 or the lowest value), which keeps that; -inf
-// becomes a bool mask. Operands of rank 3 ([batch*heads, seq, d]) become rank 4 with one head. `safe` is set where the
-// graph turns the NaN rows of a fully masked query into zeros. Such guards also hide NaN that come from the data;
-// attention lets those through.
+// becomes a bool mask. Of two masks the outer one applies to what the inner one left; they become one that is added.
+// Operands of rank 3 ([batch*heads, seq, d]) become rank 4 with one head. `blind` is zero where the graph turns the NaN
+// rows of a fully masked query into zeros, else nan. Such guards also hide NaN that come from the data; attention lets
+// those through.
 #include <cmath>
 
 #include "passes/rewrite.h"
@@ -32,16 +35,32 @@ struct Probabilities {
   bool safe = false;
 };
 
-// not any(not (scores == -inf)) over the last axis: "no key is visible".
+// The reduction by `kind` that makes `value`, else nullptr.
+const ir::Node* reduced(const ir::Value* value, std::string_view kind) {
+  const ir::Node* reduce = made_by(value, ir::Op::reduce);
+  return reduce != nullptr && reduce->attrs().s("kind") == kind ? reduce : nullptr;
+}
+
+// scores == -inf (or !=)
+bool compares_with_nothing(const ir::Node* compare, const ir::Value* scores) {
+  if (compare == nullptr) return false;
+  const auto other = split_operands(*compare, [&](const ir::Value* operand) { return operand == scores; });
+  return other && splat_value(other->first) == -INFINITY;
+}
+
+// all(scores == -inf), or not any(not (scores == -inf)), over the last axis: "no key is visible".
 bool is_nothing_visible(const ir::Value* value, const ir::Value* scores) {
+  const ir::Node* all = reduced(value, "all");
   const ir::Node* outer = made_by(value, ir::Op::logical_not);
-  const ir::Node* any = outer == nullptr ? nullptr : made_by(outer->input(0), ir::Op::reduce);
-  if (any == nullptr || any->attrs().s("kind") != "any") return false;
+  const ir::Node* any = outer == nullptr ? nullptr : reduced(outer->input(0), "any");
+  const ir::Node* reduce = all != nullptr ? all : any;
+  if (reduce == nullptr || !reduce->attrs().b("keepdims") ||
+      reduce->attrs().ints("axes") != ir::Ints{scores->rank() - 1})
+    return false;
+  if (all != nullptr) return compares_with_nothing(made_by(all->input(0), ir::Op::eq), scores);
+  if (compares_with_nothing(made_by(any->input(0), ir::Op::ne), scores)) return true;
   const ir::Node* visible = made_by(any->input(0), ir::Op::logical_not);
-  const ir::Node* compare = visible == nullptr ? nullptr : made_by(visible->input(0), ir::Op::eq);
-  const ir::Node* differs = made_by(any->input(0), ir::Op::ne);
-  if (compare == nullptr) compare = differs;
-  return compare != nullptr && compare->input(0) == scores && is_lowest(compare->input(1));
+  return visible != nullptr && compares_with_nothing(made_by(visible->input(0), ir::Op::eq), scores);
 }
 
 // softmax, or softmax with its NaN rows replaced by zeros.
@@ -57,13 +76,20 @@ Probabilities match_probabilities(const ir::Value* value) {
   return {};
 }
 
+// One step between the product and the softmax.
+struct MaskStep {
+  ir::Value* mask = nullptr;   // added, or the condition of a where
+  bool inverted = false;       // the condition says which keys to drop
+  double dropped = -INFINITY;  // what a where puts in the place of a dropped score
+};
+
 struct Scores {
   ir::Node* product = nullptr;  // matmul(q, k^T)
-  ir::Value* mask = nullptr;
-  bool inverted = false;       // the mask says which keys to drop
-  double dropped = -INFINITY;  // what a where puts in the place of a dropped score
+  std::vector<MaskStep> masks;  // from the product outwards
   double scale = 1;
 };
+
+constexpr std::size_t kMostMasks = 2;
 
 // Scales between `value` and the product below it.
 ir::Node* peel_scales(ir::Value* value, double& scale) {
@@ -74,29 +100,33 @@ ir::Node* peel_scales(ir::Value* value, double& scale) {
   return made_by(value, ir::Op::matmul);
 }
 
-std::optional<Scores> match_scores(ir::Value* value) {
-  Scores scores;
-  if ((scores.product = peel_scales(value, scores.scale)) != nullptr) return scores;
+// The scores below a mask that makes `value`, and the mask; several where it can be read in several ways.
+std::vector<std::pair<ir::Value*, MaskStep>> below_mask(const ir::Value* value) {
+  std::vector<std::pair<ir::Value*, MaskStep>> out;
+  const auto candidate = [&](ir::Value* below, const MaskStep& step) {
+    if (same_shape(below, value)) out.emplace_back(below, step);
+  };
   if (const ir::Node* add = made_by(value, ir::Op::add)) {
-    for (std::size_t i = 0; i < 2; ++i) {
-      scores.scale = 1;
-      scores.product = peel_scales(add->input(i), scores.scale);
-      scores.mask = add->input(1 - i);
-      if (scores.product != nullptr && same_shape(add->input(i), value)) return scores;
-    }
-    return std::nullopt;
+    for (std::size_t i = 0; i < 2; ++i) candidate(add->input(i), {add->input(1 - i)});
   }
   if (const ir::Node* where = made_by(value, ir::Op::where)) {
     for (std::size_t keep = 1; keep <= 2; ++keep) {
-      scores.scale = 1;
-      scores.product = peel_scales(where->input(keep), scores.scale);
-      scores.mask = where->input(0);
-      scores.inverted = keep == 2;
-      if (scores.product == nullptr || !is_lowest(where->input(3 - keep)) || !same_shape(where->input(keep), value))
-        continue;
-      scores.dropped = *splat_value(where->input(3 - keep));
-      return scores;
+      if (!is_lowest(where->input(3 - keep))) continue;
+      candidate(where->input(keep), {where->input(0), keep == 2, *splat_value(where->input(3 - keep))});
     }
+  }
+  return out;
+}
+
+std::optional<Scores> match_scores(ir::Value* value, std::size_t most_masks = kMostMasks) {
+  Scores scores;
+  if ((scores.product = peel_scales(value, scores.scale)) != nullptr) return scores;
+  if (most_masks == 0) return std::nullopt;
+  for (const auto& [below, step] : below_mask(value)) {
+    auto found = match_scores(below, most_masks - 1);
+    if (!found) continue;
+    found->masks.push_back(step);
+    return found;
   }
   return std::nullopt;
 }
@@ -112,11 +142,24 @@ class Editor {
     status_ = fail(std::move(value).error());
     return nullptr;
   }
-  // 0 where a key is kept, `dropped` where not.
-  ir::Value* added_mask(ir::Value* mask, bool inverted, double dropped, DType dtype) {
-    ir::Value* zero = add_scalar(0, dtype);
-    ir::Value* low = add_scalar(dropped, dtype);
-    return add_all(ir::Op::where, {mask, inverted ? low : zero, inverted ? zero : low});
+  // All masks as one: bool if it is a single one that drops with -inf, else added.
+  ir::Value* mask_of(const Scores& scores) {
+    if (scores.masks.size() == 1 && is_bool(scores.masks[0]) && std::isinf(scores.masks[0].dropped)) {
+      ir::Value* mask = scores.masks[0].mask;
+      return scores.masks[0].inverted ? add(ir::Op::logical_not, mask, {}) : mask;
+    }
+    ir::Value* sum = nullptr;
+    for (const MaskStep& step : scores.masks) {
+      if (!is_bool(step)) {
+        sum = sum == nullptr ? step.mask : add_all(ir::Op::add, {sum, step.mask});
+        continue;
+      }
+      const DType dtype = scores.product->output()->dtype();
+      ir::Value* kept = sum != nullptr ? sum : add_scalar(0, dtype);
+      ir::Value* low = add_scalar(step.dropped, dtype);
+      sum = add_all(ir::Op::where, {step.mask, step.inverted ? low : kept, step.inverted ? kept : low});
+    }
+    return sum;
   }
   ir::Value* swap_last(ir::Value* x) {
     ir::Ints perm;
@@ -134,6 +177,7 @@ class Editor {
   Status status() const { return status_; }
 
  private:
+  static bool is_bool(const MaskStep& step) { return step.mask->dtype() == DType::boolean; }
   ir::Value* add_all(ir::Op op, std::vector<ir::Value*> inputs) {
     if (!status_) return nullptr;
     auto value = graph_.add1({op, std::move(inputs), {}, before_.origin(), "mask", {}}, &before_);
@@ -168,9 +212,11 @@ std::string_view unfit(const ir::Value* q, const ir::Value* kt, const ir::Value*
     if (q->shape()[a] != kt->shape()[a] || q->shape()[a] != v->shape()[a])
       return "batch or heads of q, k and v are not provably equal";
   }
-  if (scores.mask != nullptr && scores.mask->dtype() != DType::boolean && scores.mask->dtype() != q->dtype())
-    return "the mask is neither bool nor of the operands' dtype";
-  if (scores.mask != nullptr && scores.mask->rank() > rank) return "the mask has a higher rank than the scores";
+  for (const MaskStep& step : scores.masks) {
+    if (step.mask->dtype() != DType::boolean && step.mask->dtype() != q->dtype())
+      return "the mask is neither bool nor of the operands' dtype";
+    if (step.mask->rank() > rank) return "the mask has a higher rank than the scores";
+  }
   return {};
 }
 
@@ -201,15 +247,11 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& last) {
 
   Editor edit(graph, last);
   const bool ranked = q->rank() == 4;
-  ir::Value* mask = scores->mask;
-  if (std::isfinite(scores->dropped))
-    mask = edit.added_mask(mask, scores->inverted, scores->dropped, q->dtype());
-  else if (scores->inverted)
-    mask = edit.add(ir::Op::logical_not, mask, {});
+  ir::Value* mask = edit.mask_of(*scores);
   std::vector<ir::Value*> inputs{edit.with_head(q), edit.with_head(edit.swap_last(kt)), edit.with_head(last.input(1)),
                                  edit.with_head(mask)};
   INTAGLIO_CHECK(edit.status());
-  ir::Attrs attrs{{"scale", scores->scale}, {"safe", probabilities.safe}};
+  ir::Attrs attrs{{"scale", scores->scale}, {"blind", std::string(probabilities.safe ? "zero" : "nan")}};
   const ir::Origin origin = merge_origins({scores->product, probabilities.softmax, &last});
   if (ranked) {
     INTAGLIO_CHECK(

@@ -195,8 +195,7 @@ Status direct(NodeContext& c, const Attention& a) {
   const bool no_cache = !c.has(kPastKey) && !c.wants(kPresentKey) && !c.wants(kPresentValue);
   const bool bshd = a.rank3 && no_cache;
   const auto place = [&](ir::Value* x) { return bshd ? c.b.swap_axes(x, 1, 2) : MaybeValue(x); };
-  const ir::Attrs attrs{
-      {"layout", std::string(bshd ? "bshd" : "bhsd")}, {"scale", a.scale}, {"causal", a.causal}, {"safe", true}};
+  const ir::Attrs attrs{{"layout", std::string(bshd ? "bshd" : "bhsd")}, {"scale", a.scale}, {"causal", a.causal}};
   MaybeValue y = c.b.op(Op::attention, {place(a.q), place(a.k), place(a.v), a.mask}, attrs);
   if (a.rank3) y = c.b.flatten(bshd ? y : c.b.swap_axes(y, 1, 2), 2, 3);
   return c.set(kY, y);
