@@ -5,80 +5,12 @@
 
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 #include <random>
 #include <thread>
 
+#include "base/heap_count_test_util.h"
 #include "base/huge_pages.h"
 #include "plan/plan_test_util.h"
-
-// Counts what the whole program allocates from the heap while `counting` is set, pool threads included.
-namespace {
-std::atomic<bool> counting{false};
-std::atomic<std::size_t> heap_allocations{0};
-
-void* counted(std::size_t bytes, std::size_t alignment) {
-  if (counting.load(std::memory_order_relaxed)) heap_allocations.fetch_add(1, std::memory_order_relaxed);
-  const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-void* counted_or_null(std::size_t bytes) noexcept {
-  try {
-    return counted(bytes, alignof(std::max_align_t));
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  return counted(bytes, alignof(std::max_align_t));
-}
-void* operator new[](std::size_t bytes) {
-  return counted(bytes, alignof(std::max_align_t));
-}
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment));
-}
-void* operator new[](std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment));
-}
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return counted_or_null(bytes);
-}
-void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
-  return counted_or_null(bytes);
-}
-// GCC sees free() inlined for memory of new in instrumented builds, not that new is the malloc above.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
 
 namespace intaglio::plan {
 namespace {
@@ -151,11 +83,9 @@ TEST(Context, LeastRecentlyUsedBindingGoesFirst) {
   Context context(small_model().finish(), options);
   const auto prepare = [&](std::int64_t seq) { return *context.prepare(std::vector<Shape>{ids_shape(1, seq), {8}}); };
   const auto group_of = [&](std::int64_t seq) {
-    const std::size_t before = heap_allocations.load();
-    counting = true;
+    const HeapCount count;
     prepare(seq);
-    counting = false;
-    return heap_allocations.load() - before > 20;  // a bind allocates a lot, a hit only the key of this call
+    return count.allocations() > 20;  // a bind allocates a lot, a hit only the key of this call
   };
   prepare(1);
   prepare(2);
@@ -227,18 +157,16 @@ TEST(Context, PreparedRunsAllocateNothing) {
     for (const Shape& shape : shapes) ASSERT_TRUE(context.prepare(std::vector<Shape>{shape, {8}}).has_value());
     const Shape bias_shape{8};
     const std::size_t buffers = alloc_stats().allocations;
-    heap_allocations = 0;
     bool good = true;
-    counting = true;
+    const HeapCount count;
     for (int round = 0; round < 50; ++round) {
       const InputView inputs[] = {{ids.data(), DType::i64, shapes[static_cast<std::size_t>(round % 2)]},
                                   {bias.data(), DType::f32, bias_shape}};
       const OutputView outputs[] = {{rows.data(), 960}, {turned.data(), 960}, {tail.data(), 32}};
       good = good && context.run(inputs, outputs).has_value();
     }
-    counting = false;
+    EXPECT_EQ(count.allocations(), 0u);
     EXPECT_TRUE(good);
-    EXPECT_EQ(heap_allocations.load(), 0u);
     EXPECT_EQ(alloc_stats().allocations, buffers);
   }
 }
