@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("transformers_main.py", "classifier.py", "memory.py", "accuracy.py", "sentences.py", "gemm.py")
+SCRIPTS = ("transformers_main.py", "classifier.py", "memory.py", "shapes.py", "accuracy.py", "sentences.py", "gemm.py")
 
 
 def main() -> int:

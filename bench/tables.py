@@ -20,6 +20,7 @@ TITLES = {
     "transformers-full": "Transformers, every length, batch, model and peer",
     "classifier-i8": "The int8 classifier (MiniLM), one thread",
     "memory": "Memory and start, BERT-base, one thread",
+    "shapes": "New shapes, BERT-base",
     "accuracy": "Accuracy against float64",
     "sentences": "Real sentences: what bf16 and int8 keep of f32",
     "gemm": "Prepared linears",
@@ -67,6 +68,26 @@ def _memory(content: dict[str, Any]) -> str:
         markdown_table(["tokens", "weights MB", "arena MB", "peak MB", "allowed MB"], peaks, "rrrrr"),
     ]
     return "\n\n".join(parts)
+
+
+def _shapes(content: dict[str, Any]) -> str:
+    table = []
+    for row in content["results"]:
+        times = [f"{row['bind_us'][name]:.0f}" for name in ("p50", "p90", "max")]
+        times += [f"{row['bind_after_run_us'][name]:.0f}" for name in ("p50", "p90", "max")]
+        memory = [f"{value:.1f}" for value in (row["largest_rss_mb"], min(row["rss_mb"]), max(row["rss_mb"]))]
+        table.append([row["dtype"], *times, *memory, str(row["allocations_of_runs"])])
+    header = ["dtype", "bind us, median", "p90", "max", "after a run, median", "p90", "max"]
+    header += ["MB at the largest shape", "least", "most", "allocations of runs"]
+    first = content["results"][0]
+    note = (
+        f"Context::prepare of a new shape, batch 1 to {first['most_batch']} and 1 to {first['most_tokens']} tokens, each "
+        f"of these {first['bind_us']['shapes']} shapes once, for {first['threads']} threads; \"after a run\": when the "
+        "caches are full of the weights that a run has just read. Then resident memory of the process: after the largest "
+        f"shape was run, and the least and most after each thousand of {first['shapes']} random shapes, all of them bound "
+        f"and {first['runs']} run. Allocations: calls of malloc, new and mmap by any thread during all of these runs."
+    )
+    return note + "\n\n" + markdown_table(header, table, "lrrrrrrrrrr")
 
 
 def _accuracy(content: dict[str, Any]) -> str:
@@ -216,6 +237,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "transformers-full": transformers,
     "classifier-i8": _latencies,
     "memory": _memory,
+    "shapes": _shapes,
     "accuracy": _accuracy,
     "sentences": _sentences,
     "gemm": _gemm,
