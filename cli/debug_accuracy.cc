@@ -117,12 +117,14 @@ void run_accuracy(const AccuracyArguments& options) {
   require_model(options.model, "debug accuracy");
   const auto top = static_cast<std::size_t>(parse_integer("--top", options.top, 0, kMostLayers));
   const InputChoice choice = choose_inputs(options);
-  const CompileOptions compiling = compile_options(options);
-  const Model model = open(options.model, compiling);
-  std::vector<Tensor> tensors = make_inputs(model.inputs(), choice);
-  std::vector<NamedTensor> inputs;
-  for (std::size_t i = 0; i < tensors.size(); ++i) inputs.push_back({model.inputs()[i].name, std::move(tensors[i])});
-  const AccuracyReport report = accuracy(options.model, compiling, inputs, {.layers = options.layers});
+  const auto named_inputs = [&](const std::vector<PortInfo>& ports) {
+    std::vector<Tensor> tensors = make_inputs(ports, choice);
+    std::vector<NamedTensor> inputs;
+    for (std::size_t i = 0; i < tensors.size(); ++i) inputs.push_back({ports[i].name, std::move(tensors[i])});
+    return inputs;
+  };
+  const AccuracyReport report =
+      accuracy(options.model, compile_options(options), named_inputs, {.layers = options.layers});
   const std::size_t shown = top == 0 ? report.layers.size() : std::min(top, report.layers.size());
   if (options.json) return print_json(report_json(options, report, shown));
   report_text(report, shown);

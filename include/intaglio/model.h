@@ -185,12 +185,14 @@ struct AccuracyOptions {
   // Memory for values that are kept for comparison; the reference may use as much once more.
   std::size_t max_bytes = std::size_t{8} << 30;
 };
+// Told what the compiled model takes, gives the inputs by name, as Model::run wants them.
+using MakeInputs = std::function<std::vector<NamedTensor>(const std::vector<PortInfo>& ports)>;
 // Compiles a .onnx or .pt2 file, runs it on one thread, and compares what every step writes with what a slow
 // interpreter computes of the file's graph, before any optimisation, in float64. Thousands of times slower than a run.
-// `inputs` by name, as in Model::run. Throws Error: as compile and Model::run; usage if `layers` names no step, or for
-// a plan, which has no graph; unsupported if max_bytes is not enough.
+// Throws Error: as compile and Model::run; usage if `layers` names no step, or for a plan, which has no graph;
+// unsupported if max_bytes is not enough; and what `make_inputs` throws.
 INTAGLIO_API AccuracyReport accuracy(const std::string& path, const CompileOptions& options,
-                                     const std::vector<NamedTensor>& inputs, const AccuracyOptions& wish = {});
+                                     const MakeInputs& make_inputs, const AccuracyOptions& wish = {});
 
 }  // namespace v1
 }  // namespace intaglio

@@ -1,6 +1,7 @@
 // A compiled model against the float64 interpreter.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "api/model_impl.h"
 
@@ -9,9 +10,12 @@ inline namespace v1 {
 
 namespace {
 
-std::vector<ir::Tensor> graph_inputs(const ir::Graph& graph, const std::vector<NamedTensor>& given) {
+// The plan's inputs are the graph's, in the same order.
+std::vector<ir::Tensor> inputs_of(const plan::Plan& plan, const MakeInputs& make) {
   std::vector<PortInfo> ports;
-  for (const ir::Port& port : graph.inputs()) ports.push_back({port.name, DType::f32, {}, 0});
+  std::vector<PortInfo> outputs;
+  internal::describe_ports(plan, ports, outputs);
+  const std::vector<NamedTensor> given = make(ports);
   std::vector<ir::Tensor> inputs;
   for (const Tensor* tensor : internal::match_inputs(ports, given)) inputs.push_back(internal::to_ir(*tensor));
   return inputs;
@@ -44,25 +48,31 @@ bool worse(const LayerAccuracy& a, const LayerAccuracy& b) {
 
 }  // namespace
 
-AccuracyReport accuracy(const std::string& path, const CompileOptions& options, const std::vector<NamedTensor>& inputs,
+AccuracyReport accuracy(const std::string& path, const CompileOptions& options, const MakeInputs& make_inputs,
                         const AccuracyOptions& wish) {
   if (plan::looks_like_plan(path)) {
     throw Error(ErrorCode::usage, "'" + path + "' is a plan, which does not hold the graph to compare with", path,
                 "give the model file that it was made from");
   }
-  compile::AccuracyOptions rooms{internal::to_rooms(options), wish.layers, wish.max_bytes};
+  internal::unwrap(set_log_level(internal::unwrap(read_environment()).log_level));
+  const compile::CompileOptions compiling = internal::to_rooms(options);
   AccuracyReport out;
   out.model = path;
   out.format = internal::unwrap(frontend::format_of(path));
-  ir::Graph graph = internal::unwrap(frontend::import_model(path, rooms.compile.import));
-  const std::vector<ir::Tensor> ordered = graph_inputs(graph, inputs);
-  const compile::Accuracy measured = internal::unwrap(compile::measure_accuracy(std::move(graph), ordered, rooms));
-  out.steps = static_cast<std::int64_t>(measured.plan->steps.size());
-  for (const compile::StepAccuracy& step : measured.steps) out.layers.push_back(to_public(*measured.plan, step));
+  auto compiled = compile::compile_traced(internal::unwrap(frontend::import_model(path, compiling.import)),
+                                          std::filesystem::path(path).filename().string(), compiling);
+  if (!compiled) throw internal::to_public(std::move(compiled).error().within(path));
+  const plan::Plan& plan = *compiled->plan;
+  internal::check_requirements(plan, options.require);
+  const std::vector<ir::Tensor> inputs = inputs_of(plan, make_inputs);
+  const compile::Accuracy measured =
+      internal::unwrap(compile::measure_accuracy(*compiled, inputs, {wish.layers, wish.max_bytes}));
+  out.steps = static_cast<std::int64_t>(plan.steps.size());
+  for (const compile::StepAccuracy& step : measured.steps) out.layers.push_back(to_public(plan, step));
   std::ranges::stable_sort(out.layers, worse);
   for (const compile::OutputAccuracy& output : measured.outputs)
     out.outputs.push_back({output.port, to_public(output.error)});
-  out.compile_ms = measured.compile_ms;
+  out.compile_ms = compiled->compile_ms;
   out.run_ms = measured.run_ms;
   out.reference_ms = measured.reference_ms;
   return out;

@@ -103,6 +103,21 @@ TEST(Packing, OncePerWeightWhateverTheShapes) {
   EXPECT_EQ(another.explain().packs_since, 0u);
 }
 
+TEST(Packing, OnceForAccuracy) {
+  const onnx::Folder folder;
+  const std::string path = folder.write("model.onnx", model_bytes(kWidth, kHidden)).string();
+  const ops::PackCounters start = ops::pack_counters();
+  std::vector<std::string> told;
+  const v1::AccuracyReport report = v1::accuracy(path, {}, [&](const std::vector<v1::PortInfo>& ports) {
+    for (const v1::PortInfo& port : ports) told.push_back(port.name + " [" + port.dims[0].symbol + "]");
+    return std::vector<v1::NamedTensor>{{"x", input(3, kWidth)}};
+  });
+  EXPECT_EQ(ops::pack_counters().packs - start.packs, 2u * kLayers);
+  EXPECT_EQ(told, std::vector<std::string>{"x [batch]"});
+  EXPECT_EQ(report.layers.size(), 2u * kLayers);
+  EXPECT_LT(report.outputs[0].error.rel_l2, 1e-6);
+}
+
 TEST(HugePagesOption, SameBitsAndAReport) {
   constexpr std::int64_t kLarge = 768;  // four weights of 2.25 MiB
   const onnx::Folder folder;

@@ -247,15 +247,19 @@ class Comparison {
 
 }  // namespace
 
-Result<Accuracy> measure_accuracy(ir::Graph graph, std::span<const ir::Tensor> inputs, const AccuracyOptions& options) {
+Result<TracedPlan> compile_traced(ir::Graph graph, std::string name, const CompileOptions& options) {
   graph.remember_values();
-  CompileRecord record;
+  TracedPlan out;
   const auto start = Clock::now();
-  INTAGLIO_TRY(auto plan, compile_graph(ir::clone(graph), graph.name, "", options.compile, &record));
-  const double compile_ms = since(start);
-  INTAGLIO_TRY(Accuracy accuracy, Comparison(graph, inputs, options).run(std::move(plan), record));
-  accuracy.compile_ms = compile_ms;
-  return accuracy;
+  INTAGLIO_TRY(out.plan, compile_graph(ir::clone(graph), std::move(name), "", options, &out.record));
+  out.compile_ms = since(start);
+  out.graph = std::move(graph);
+  return out;
+}
+
+Result<Accuracy> measure_accuracy(const TracedPlan& traced, std::span<const ir::Tensor> inputs,
+                                  const AccuracyOptions& options) {
+  return Comparison(traced.graph, inputs, options).run(traced.plan, traced.record);
 }
 
 }  // namespace intaglio::compile

@@ -47,19 +47,29 @@ struct Accuracy {
   std::shared_ptr<const plan::Plan> plan;
   std::vector<StepAccuracy> steps;  // in order of execution
   std::vector<OutputAccuracy> outputs;
-  double compile_ms = 0, run_ms = 0, reference_ms = 0;
+  double run_ms = 0, reference_ms = 0;
 };
 
+// A graph as it was imported, and what was compiled of a copy of it.
+struct TracedPlan {
+  ir::Graph graph;
+  std::shared_ptr<const plan::Plan> plan;
+  CompileRecord record;  // with sources
+  double compile_ms = 0;
+};
+// `name` and errors: as compile_graph.
+Result<TracedPlan> compile_traced(ir::Graph graph, std::string name, const CompileOptions& options);
+
 struct AccuracyOptions {
-  CompileOptions compile;
   // Only steps whose node or op this names: a part of the name, or a pattern with * and ?. Empty: all.
   std::string layers;
   // Copies of values that are kept until the reference has them; the interpreter may use as much once more.
   std::size_t max_bytes = std::size_t{8} << 30;
 };
 
-// `inputs` in the order of the graph's. Errors: as compile_graph, plan::Context::run and interp::run; usage if `layers`
-// names no step; unsupported if more than max_bytes would have to be kept.
-Result<Accuracy> measure_accuracy(ir::Graph graph, std::span<const ir::Tensor> inputs, const AccuracyOptions& options);
+// `inputs` in the order of the graph's. Errors: as plan::Context::run and interp::run; usage if `layers` names no step;
+// unsupported if more than max_bytes would have to be kept.
+Result<Accuracy> measure_accuracy(const TracedPlan& traced, std::span<const ir::Tensor> inputs,
+                                  const AccuracyOptions& options = {});
 
 }  // namespace intaglio::compile

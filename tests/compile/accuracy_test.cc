@@ -53,9 +53,12 @@ ir::Tensor input(std::int64_t tokens) {
   return *ir::Tensor::from<float>({2, tokens, 32}, values);
 }
 
-Result<Accuracy> measure(const AccuracyOptions& options = {}) {
+Result<Accuracy> measure(const AccuracyOptions& options = {}, const passes::Precision& precision = {}) {
+  CompileOptions compiling;
+  compiling.passes.precision = precision;
+  INTAGLIO_TRY(const TracedPlan traced, compile_traced(graph_of(kLayer), "layer", compiling));
   const std::vector<ir::Tensor> inputs{input(5)};
-  return measure_accuracy(graph_of(kLayer), inputs, options);
+  return measure_accuracy(traced, inputs, options);
 }
 
 const StepAccuracy* step_of(const Accuracy& accuracy, const std::string& node) {
@@ -88,9 +91,7 @@ TEST(StepAccuracy, EveryStepHasItsValueOfTheGraph) {
 }
 
 TEST(StepAccuracy, ErrorsOfLowerPrecisionAppearWhereTheyArise) {
-  AccuracyOptions options;
-  options.compile.passes.precision.dtype = DType::bf16;
-  const auto accuracy = measure(options);
+  const auto accuracy = measure({}, {.dtype = DType::bf16});
   ASSERT_TRUE(accuracy) << accuracy.error().to_string();
   for (const char* node : {"query", "attention", "norm", "up", "down"}) {
     const StepAccuracy& step = *step_of(*accuracy, node);
@@ -101,8 +102,7 @@ TEST(StepAccuracy, ErrorsOfLowerPrecisionAppearWhereTheyArise) {
   }
   EXPECT_GT(step_of(*accuracy, "down")->input_rel_l2, 0);
 
-  options.compile.passes.precision = {.quantize = passes::Quantize::dynamic};
-  const auto quantised = measure(options);
+  const auto quantised = measure({}, {.quantize = passes::Quantize::dynamic});
   ASSERT_TRUE(quantised) << quantised.error().to_string();
   EXPECT_GT(step_of(*quantised, "query")->error.rel_l2, 1e-4);
   EXPECT_LT(step_of(*quantised, "query")->error.rel_l2, 0.05);
