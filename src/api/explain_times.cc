@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "api/model_impl.h"
-#include "api/node_names.h"
+#include "api/near_miss.h"
 #include "api/predict.h"
 
 namespace intaglio::internal {
@@ -23,19 +23,6 @@ double constant_bytes(const plan::Plan& plan, const plan::BoundPlan& bound, cons
     if (bound.locations[id].home == plan::Home::constant) bytes += bytes_of(plan, bound, id);
   }
   return std::min(bytes, most);
-}
-
-// The largest value that a step of this node reads from another step; 0 if there is none.
-double largest_between(const plan::Plan& plan, const plan::BoundPlan& bound, const std::string& node) {
-  double most = 0;
-  for (const plan::Step& step : plan.steps) {
-    const auto names = names_in(step.node);
-    if (std::ranges::find(names, node) == names.end()) continue;
-    for (const plan::ValueId id : step.inputs) {
-      if (bound.locations[id].home == plan::Home::arena) most = std::max(most, bytes_of(plan, bound, id));
-    }
-  }
-  return most;
 }
 
 double median(std::vector<double>& values) {
@@ -71,9 +58,9 @@ void add_predictions(const plan::Plan& plan, const plan::BoundPlan& bound, const
     step.roof = told.roof;
   }
   for (v1::NearMiss& miss : out.near_misses) {
-    const double bytes = largest_between(plan, bound, miss.node);
-    const ReadRate* level = level_of(rates, bytes, out.threads);
-    if (bytes > 0 && level != nullptr) miss.cost_us = 2 * bytes / (level->per_second * out.threads) * 1e6;
+    const std::optional<double> bytes = bytes_exchanged(plan, bound, miss.node);
+    const ReadRate* level = level_of(rates, bytes.value_or(0), out.threads);
+    if (bytes && level != nullptr) miss.cost_us = 2 * *bytes / (level->per_second * out.threads) * 1e6;
   }
 }
 

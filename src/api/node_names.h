@@ -18,4 +18,12 @@ inline std::vector<std::string_view> names_in(std::string_view node) {
   return names;
 }
 
+// Have two such lists a name in common? What has no name is nobody's.
+inline bool shares_name(std::string_view a, std::string_view b) {
+  const auto theirs = names_in(b);
+  return std::ranges::any_of(names_in(a), [&](std::string_view name) {
+    return !name.empty() && std::ranges::find(theirs, name) != theirs.end();
+  });
+}
+
 }  // namespace intaglio::internal

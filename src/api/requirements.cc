@@ -24,13 +24,6 @@ std::string as_item(const StepKernel& it, const std::string& why) {
                      it.kernel, it.isa, why);
 }
 
-// Does a list of names "a; b" have one in common with another list?
-bool shares_name(const std::string& a, const std::string& b) {
-  const auto theirs = names_in(b);
-  return std::ranges::any_of(names_in(a),
-                             [&](std::string_view name) { return std::ranges::find(theirs, name) != theirs.end(); });
-}
-
 const plan::KeptFloat* kept_by_rule(const plan::Plan& plan, const plan::Step& step) {
   const auto& kept = plan.report.kept_float;
   const auto found = std::ranges::find_if(kept, [&](const auto& one) { return shares_name(one.node, step.node); });

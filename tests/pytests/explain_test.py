@@ -159,6 +159,10 @@ class Explain(ToolCase):
         misses = self.report("intaglio.explain/1", "explain", model, "--runs", 2)["near_misses"]
         self.assertEqual([(miss["pattern"], miss["node"]) for miss in misses], [("linear_activation", "act")])
         self.assertGreater(misses[0]["cost_us"], 0)
+        merged = small_models.save(small_models.two_readers_of_gelu(), self.folder / "merged.onnx")
+        miss = self.report("intaglio.explain/1", "explain", merged, "--runs", 2)["near_misses"][0]
+        self.assertIn("; ", miss["node"])
+        self.assertGreater(miss["cost_us"], 0)
         for command in ("run", "bench", "explain"):
             self.refuse(5, ["'fused'", "act", "used elsewhere"], command, model, "--require", "fused")
 

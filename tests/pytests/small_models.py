@@ -63,6 +63,24 @@ def two_readers() -> onnx.ModelProto:
     return _graph(nodes, [numpy_helper.from_array(value, name) for name, value in held.items()])
 
 
+def two_readers_of_gelu() -> onnx.ModelProto:
+    """The same with GELU as older exports write it, five nodes that become one."""
+    model = two_readers()
+    del model.graph.node[1]
+    parts = [
+        helper.make_node("Div", ["h", "root"], ["d"], name="divide"),
+        helper.make_node("Erf", ["d"], ["e"], name="erf"),
+        helper.make_node("Add", ["e", "one"], ["f"], name="plus"),
+        helper.make_node("Mul", ["h", "f"], ["g"], name="times"),
+        helper.make_node("Mul", ["g", "half"], ["t"], name="halve"),
+    ]
+    for place, node in enumerate(parts):
+        model.graph.node.insert(1 + place, node)
+    for name, value in (("root", 2.0**0.5), ("one", 1.0), ("half", 0.5)):
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(value).reshape(()), name))
+    return model
+
+
 def mixed() -> onnx.ModelProto:
     """x -> int8 product of quantised x -> GELU -> layer norm -> f32 product -> softmax.
 
