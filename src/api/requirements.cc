@@ -1,4 +1,5 @@
-// --require: what must hold of a plan, and the nodes that fall short.
+#include "api/requirements.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,61 +13,58 @@ namespace {
 
 using ops::Products;
 
-// One step as it would run: at the bound shapes if there are any.
-struct StepKernel {
-  const plan::Step& step;
-  Products products;
-  std::string kernel, isa;
+// What the checks of single steps may look at besides the step.
+struct Circumstances {
+  const plan::Report& report;
+  const cpu::Amx& amx;
 };
 
 std::string as_item(const StepKernel& it, const std::string& why) {
-  return fmt::format("{} ({}: {} products, kernel {}, isa {}; {})", it.step.node, it.step.op, name_of(it.products),
-                     it.kernel, it.isa, why);
+  return fmt::format("{} ({}: {} products, kernel {}, isa {}; {})", it.node, it.op, name_of(it.products), it.kernel,
+                     it.isa, why);
 }
 
-const plan::KeptFloat* kept_by_rule(const plan::Plan& plan, const plan::Step& step) {
-  const auto& kept = plan.report.kept_float;
-  const auto found = std::ranges::find_if(kept, [&](const auto& one) { return shares_name(one.node, step.node); });
+const plan::KeptFloat* kept_by_rule(const plan::Report& report, const StepKernel& it) {
+  const auto& kept = report.kept_float;
+  const auto found = std::ranges::find_if(kept, [&](const auto& one) { return shares_name(one.node, it.node); });
   return found == kept.end() ? nullptr : &*found;
 }
 
 // What the compiler noted about a node, else `otherwise`.
-std::string noted_reason(const plan::Plan& plan, const plan::Step& step, const std::string& otherwise) {
-  for (const auto& miss : plan.report.near_misses) {
-    if (shares_name(miss.node, step.node)) return miss.pattern + ": " + miss.reason;
+std::string noted_reason(const plan::Report& report, const StepKernel& it, const std::string& otherwise) {
+  for (const auto& miss : report.near_misses) {
+    if (shares_name(miss.node, it.node)) return miss.pattern + ": " + miss.reason;
   }
-  for (const auto& fallback : plan.report.fallbacks) {
-    if (shares_name(fallback.node, step.node)) return fallback.reason;
+  for (const auto& fallback : report.fallbacks) {
+    if (shares_name(fallback.node, it.node)) return fallback.reason;
   }
   return otherwise;
 }
 
 // Each check: why the step falls short; empty if it does not. Only steps that multiply matrices are asked.
-std::string not_bf16(const plan::Plan& plan, const StepKernel& it) {
+std::string not_bf16(const Circumstances& now, const StepKernel& it) {
   if (it.products == Products::bf16 || it.products == Products::int8) return {};
-  if (plan.report.dtype != "bf16") return "compiled with --dtype " + plan.report.dtype;
-  return noted_reason(plan, it.step, "this kernel has no products of bf16");
+  if (now.report.dtype != "bf16") return "compiled with --dtype " + now.report.dtype;
+  return noted_reason(now.report, it, "this kernel has no products of bf16");
 }
 
-std::string not_int8(const plan::Plan& plan, const StepKernel& it) {
-  if (it.step.op != "linear" && it.step.op != "quantized_linear") return {};
+std::string not_int8(const Circumstances& now, const StepKernel& it) {
+  if (it.op != "linear" && it.op != "quantized_linear") return {};
   if (it.products == Products::int8) return {};
-  if (const plan::KeptFloat* kept = kept_by_rule(plan, it.step)) {
+  if (const plan::KeptFloat* kept = kept_by_rule(now.report, it)) {
     return kept->rule.find("--keep-float") != std::string::npos ? "" : "kept in floating point: " + kept->rule;
   }
-  if (plan.report.quantize == "none") return "compiled without --quantize dynamic";
-  return noted_reason(plan, it.step, "it is not quantised");
+  if (now.report.quantize == "none") return "compiled without --quantize dynamic";
+  return noted_reason(now.report, it, "it is not quantised");
 }
 
-std::string not_amx(const plan::Plan& plan, const StepKernel& it) {
+std::string not_amx(const Circumstances& now, const StepKernel& it) {
   if (it.isa == "amx") return {};
-  const cpu::Machine& machine = cpu::detect();
-  if (!machine.amx.usable)
-    return "AMX is not usable" + (machine.amx.reason.empty() ? "" : ": " + std::string(machine.amx.reason));
-  return noted_reason(plan, it.step, "no kernel of AMX for these types and shapes");
+  if (!now.amx.usable) return "AMX is not usable" + (now.amx.reason.empty() ? "" : ": " + now.amx.reason);
+  return noted_reason(now.report, it, "no kernel of AMX for these types and shapes");
 }
 
-using Check = std::string (*)(const plan::Plan&, const StepKernel&);
+using Check = std::string (*)(const Circumstances&, const StepKernel&);
 struct Requirement {
   const char* name;
   Check check;  // nullptr: of the plan's report
@@ -74,44 +72,47 @@ struct Requirement {
 constexpr Requirement kRequirements[] = {
     {"bf16", not_bf16}, {"int8", not_int8}, {"fused", nullptr}, {"amx", not_amx}, {"no-fallback", nullptr}};
 
-std::vector<std::string> steps_short(const plan::Plan& plan, const plan::BoundPlan* bound, Check check) {
-  std::vector<std::string> items;
+}  // namespace
+
+std::vector<StepKernel> step_kernels(const plan::Plan& plan, const plan::BoundPlan* bound) {
+  std::vector<StepKernel> out;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const ops::PreparedOp::Facts facts = plan.steps[i].prepared->facts();
-    StepKernel it{plan.steps[i], facts.products, facts.kernel, facts.isa};
+    StepKernel it{plan.steps[i].node, plan.steps[i].op, facts.products, facts.kernel, facts.isa};
     if (bound != nullptr) {
       const ops::Binding& binding = *bound->steps[i].binding;
       if (binding.kernel != nullptr) it.kernel = binding.kernel;
       if (binding.isa != nullptr) it.isa = binding.isa;
     }
-    if (it.products == Products::none) continue;
-    if (const std::string why = check(plan, it); !why.empty()) items.push_back(as_item(it, why));
+    out.push_back(std::move(it));
   }
-  return items;
+  return out;
 }
 
-std::vector<std::string> shortfalls(const plan::Plan& plan, const plan::BoundPlan* bound, const Requirement& what) {
-  if (what.check != nullptr) return steps_short(plan, bound, what.check);
+std::vector<std::string> shortfalls(std::string_view requirement, std::span<const StepKernel> steps,
+                                    const plan::Report& report, const cpu::Amx& amx) {
   std::vector<std::string> items;
-  if (what.name == std::string_view("fused")) {
-    for (const auto& miss : plan.report.near_misses)
+  if (const Check check = std::ranges::find(kRequirements, requirement, &Requirement::name)->check) {
+    for (const StepKernel& it : steps) {
+      if (it.products == Products::none) continue;
+      if (const std::string why = check({report, amx}, it); !why.empty()) items.push_back(as_item(it, why));
+    }
+  } else if (requirement == "fused") {
+    for (const auto& miss : report.near_misses)
       items.push_back(miss.node + " (" + miss.pattern + ": " + miss.reason + ")");
   } else {
-    for (const auto& fallback : plan.report.fallbacks) items.push_back(fallback.node + " (" + fallback.reason + ")");
+    for (const auto& fallback : report.fallbacks) items.push_back(fallback.node + " (" + fallback.reason + ")");
   }
   return items;
 }
-
-}  // namespace
 
 void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require, const plan::BoundPlan* bound) {
   for (const std::string& name : require) {
-    const auto* const what = std::ranges::find(kRequirements, name, &Requirement::name);
-    if (what == std::end(kRequirements)) {
+    if (std::ranges::find(kRequirements, name, &Requirement::name) == std::end(kRequirements)) {
       throw v1::Error(v1::ErrorCode::usage, "'" + name + "' cannot be required", "--require",
                       fmt::format("legal: {}", fmt::join(v1::requirement_names(), ", ")));
     }
-    const std::vector<std::string> items = shortfalls(plan, bound, *what);
+    const std::vector<std::string> items = shortfalls(name, step_kernels(plan, bound), plan.report, cpu::detect().amx);
     if (items.empty()) continue;
     throw v1::Error(v1::ErrorCode::requirement, fmt::format("'{}' does not hold for: {}", name, fmt::join(items, "; ")),
                     plan.report.model, "see 'intaglio explain' for every step");
