@@ -18,7 +18,7 @@ from tool import ToolError, binary
 
 MODEL = "bert-base"
 DTYPES = ("f32", "bf16", "int8")
-SHAPES, RUNS = 10_000, 200
+SHAPES, RUNS = 10_000, 100
 # The figures to hold. Median of the time to bind a new shape:
 MOST_BIND_US = 50.0
 # Resident after each thousand shapes, over that of the largest shape: room for the bindings that a context keeps.
@@ -64,7 +64,7 @@ def _missed(results: list[Result]) -> list[str]:
 
 def main() -> int:
     parser = options(__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, help="shapes that are run; others than 200 are not kept")
+    parser.add_argument("--runs", type=int, default=RUNS, help="shapes that are run; others than 100 are not kept")
     arguments = parser.parse_args()
     model = subject(MODEL)
     results = []

@@ -23,7 +23,7 @@ struct Options {
   std::string plan;
   int threads = 1, rounds = 5;
   ShapeRange range;
-  std::size_t shapes = 10000, runs = 200;
+  std::size_t shapes = 10000, runs = 100;
 };
 
 void check_inputs(const Model& model) {
