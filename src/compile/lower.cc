@@ -64,7 +64,7 @@ std::vector<ir::Value*> present_inputs(const ir::Node& node) {
   return inputs;
 }
 
-Lowering::Lowering(const ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
+Lowering::Lowering(ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
                    const std::function<void(std::string_view, double)>& progress)
     : graph_(graph),
       candidates_(candidates),
@@ -77,12 +77,16 @@ Result<std::shared_ptr<plan::Plan>> Lowering::run() {
   for (const ir::DimGuard& guard : graph_.guards)
     plan_->guards.push_back({dim_id(guard.a), dim_id(guard.b), guard.origin});
   INTAGLIO_CHECK(add_ports());
+  for (const ir::Value& value : graph_.values()) {
+    if (value.is_constant()) uses_left_.emplace(&value, value.uses().size());
+  }
   std::size_t done = 0;
   for (const ir::Node& node : graph_.nodes()) {
     if (auto lowered = function_for(node.op())(*this, node); !lowered) {
       return fail(std::move(lowered).error().at("node '" + node_name(node) + "' (" +
                                                 std::string(ir::name_of(node.op())) + ")"));
     }
+    drop_weights(node);
     if (progress_) progress_("pack", static_cast<double>(++done) / static_cast<double>(graph_.nodes().size()));
   }
   INTAGLIO_CHECK(add_outputs());
@@ -93,6 +97,14 @@ Result<std::shared_ptr<plan::Plan>> Lowering::run() {
     return fail(std::move(error).within("lowering"));
   }
   return plan_;
+}
+
+// Constants whose last user is lowered. Blobs of the plan hold what they point into themselves.
+void Lowering::drop_weights(const ir::Node& lowered) {
+  for (ir::Value* input : lowered.inputs()) {
+    if (input == nullptr || !input->is_constant() || --uses_left_[input] != 0) continue;
+    graph_.drop_bytes(input);
+  }
 }
 
 Status Lowering::add_ports() {
@@ -169,6 +181,9 @@ Result<std::vector<std::uint32_t>> Lowering::packed_blobs(const ops::Candidate& 
   }
   if (const auto found = packed_.find(key); found != packed_.end()) return found->second;
   INTAGLIO_TRY(auto blobs, candidate.pack(descriptor, operands, target_));
+  for (const ir::Value* value : constants) {
+    if (value != nullptr) graph_.release_pages(value->constant());
+  }
   std::vector<std::uint32_t> ids;
   for (ops::Blob& blob : blobs) {
     ids.push_back(static_cast<std::uint32_t>(plan_->blobs.size()));

@@ -28,7 +28,8 @@ std::vector<ir::Value*> present_inputs(const ir::Node& node);
 
 class Lowering {
  public:
-  Lowering(const ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
+  // Takes the graph apart: weights that are packed give their bytes back.
+  Lowering(ir::Graph& graph, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
            const std::function<void(std::string_view, double)>& progress);
 
   Result<std::shared_ptr<plan::Plan>> run();
@@ -49,8 +50,9 @@ class Lowering {
                                                   std::span<ir::Value* const> constants);
   Status add_ports();
   Status add_outputs();
+  void drop_weights(const ir::Node& lowered);
 
-  const ir::Graph& graph_;
+  ir::Graph& graph_;
   std::span<const ops::Candidate* const> candidates_;
   ops::Target target_;
   const std::function<void(std::string_view, double)>& progress_;
@@ -60,6 +62,7 @@ class Lowering {
   std::map<const std::byte*, std::uint32_t> constant_blobs_;  // equal bytes of one owner are kept once
   // Equal weights packed for equal descriptors are kept once (tied embeddings, shared layers).
   std::map<std::string, std::vector<std::uint32_t>> packed_;
+  std::map<const ir::Value*, std::size_t> uses_left_;  // of constants: nodes that are not lowered yet, outputs
 };
 
 using LowerFunction = Status (*)(Lowering& lowering, const ir::Node& node);

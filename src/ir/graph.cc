@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <stdexcept>
 #include <unordered_map>
+
+#include "base/file.h"
 
 namespace intaglio::ir {
 
@@ -216,6 +219,26 @@ int Graph::erase_dead() {
   return erased;
 }
 
+void Graph::erase_constant(Value* constant) {
+  values_.erase(constant->self_);
+}
+
+void Graph::drop_bytes(Value* constant) {
+  Tensor& tensor = *constant->constant_;
+  tensor.owner.reset();
+  tensor.data = nullptr;
+  tensor.bytes = 0;
+}
+
+void Graph::release_pages(const Tensor& tensor) const {
+  const std::less_equal<const std::byte*> not_after;  // of pointers into different objects
+  for (const auto& file : files) {
+    const auto bytes = file->bytes();
+    if (not_after(bytes.data(), tensor.data) && not_after(tensor.data + tensor.bytes, bytes.data() + bytes.size()))
+      file->release_pages({tensor.data, tensor.bytes});
+  }
+}
+
 const Port* Graph::find_input(std::string_view port_name) const {
   const auto port = std::find_if(inputs_.begin(), inputs_.end(), [&](const Port& p) { return p.name == port_name; });
   return port == inputs_.end() ? nullptr : &*port;
@@ -242,6 +265,7 @@ Graph clone(const Graph& graph) {
   copy.name = graph.name;
   copy.symbols = graph.symbols;
   copy.guards = graph.guards;
+  copy.files = graph.files;
   copy.name_counters_ = graph.name_counters_;
   std::unordered_map<const Value*, Value*> values;
   std::unordered_map<const Node*, Node*> nodes;

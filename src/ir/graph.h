@@ -16,6 +16,10 @@
 #include "ir/op.h"
 #include "ir/tensor.h"
 
+namespace intaglio {
+class MappedFile;
+}
+
 namespace intaglio::ir {
 
 class Graph;
@@ -116,6 +120,7 @@ class Graph {
   std::string name;
   SymbolRanges symbols;          // every symbol that occurs in a type or attribute, with its declared range
   std::vector<DimGuard> guards;  // equalities that a binding must satisfy
+  std::vector<std::shared_ptr<const MappedFile>> files;  // in which bytes of constants may lie
 
   // ---- building
   // Symbols of types and attributes that are not in `symbols` yet are declared with the default range. Value names are
@@ -146,6 +151,11 @@ class Graph {
   void erase(Node* node);
   // Erases nodes and constants that no output needs; returns how many nodes went.
   int erase_dead();
+  // Precondition: it is not used. For large ones that cannot wait for erase_dead.
+  void erase_constant(Value* constant);
+  // The bytes of a constant that nobody will read any more go if the value is the last that holds them. What is left
+  // of it is a type: for those who take a graph apart.
+  void drop_bytes(Value* constant);
 
   // ---- reading
   std::list<Node>& nodes() { return nodes_; }
@@ -156,6 +166,9 @@ class Graph {
   const Port* find_input(std::string_view port_name) const;
   Value* find_value(std::string_view value_name) const;  // linear; for parsers and tests
   std::size_t constant_bytes() const;                    // distinct owners of constants counted once per value
+  // Pages of a file that hold only this tensor no longer count as memory of the process; they stay readable. For
+  // weights that were just copied into another form: else they would be held twice.
+  void release_pages(const Tensor& tensor) const;
 
  private:
   friend Graph clone(const Graph& graph);

@@ -1,7 +1,13 @@
 #include "ir/graph.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "base/file.h"
 #include "ir/builder.h"
 #include "ir/text.h"
 #include "ir/verifier.h"
@@ -169,6 +175,57 @@ TEST(Graph, CloneIsDeepButSharesConstants) {
   Graph moved = std::move(g);
   ASSERT_TRUE(verify(moved));
   EXPECT_EQ(print(moved), text);
+}
+
+TEST(Graph, BytesOfConstantsGoWithTheirLastHolder) {
+  Graph g;
+  Builder b(g);
+  Value* c = *b.constant(Tensor::from<float>({2}, {1, 2}));
+  Value* d = *b.constant(Tensor::from<float>({3}, {1, 2, 3}));
+  g.add_output("y", *b.relu(c));
+  const std::weak_ptr<const void> bytes = c->constant().owner;
+  Graph twin = clone(g);
+  g.drop_bytes(c);
+  EXPECT_EQ(c->constant().bytes, 0u);
+  EXPECT_EQ(c->shape(), Dims{2});
+  EXPECT_FALSE(bytes.expired());
+  EXPECT_TRUE(verify(twin));
+  twin.drop_bytes(twin.find_value(c->name()));
+  EXPECT_TRUE(bytes.expired());
+  const std::string name = d->name();
+  g.erase_constant(d);
+  EXPECT_EQ(g.find_value(name), nullptr);
+}
+
+TEST(Graph, ReleasedPagesOfAFileStayReadable) {
+  const auto path = std::filesystem::temp_directory_path() / fmt::format("intaglio_graph_test_{}", ::getpid());
+  const std::size_t bytes = std::size_t{1} << 20;
+  std::ofstream(path, std::ios::binary) << std::string(bytes, 'x');
+  Graph g;
+  g.files.push_back(*MappedFile::open(path));
+  std::filesystem::remove(path);
+  const std::byte* data = g.files[0]->bytes().data();
+  const auto in_memory = [&] {
+    // Of private mappings, mincore says what the page cache holds; smaps what this process does.
+    std::ifstream maps("/proc/self/smaps");
+    const std::string begin = fmt::format("{:x}-", reinterpret_cast<std::uintptr_t>(data));
+    std::size_t kilobytes = 0;
+    bool here = false;
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find('-') < line.find(' ')) here = line.starts_with(begin);
+      if (here && line.starts_with("Rss:")) kilobytes = std::stoul(line.substr(4));
+    }
+    return kilobytes;
+  };
+  const Tensor tensor{DType::u8, {static_cast<std::int64_t>(bytes) - 5000}, g.files[0], data + 5000, bytes - 5000};
+  std::int64_t sum = 0;
+  for (std::int64_t i = 0; i < tensor.element_count(); ++i) sum += tensor.as_int(i);
+  EXPECT_GE(in_memory(), 1000u);
+  g.release_pages(tensor);
+  EXPECT_LE(in_memory(), 8u);
+  for (std::int64_t i = 0; i < tensor.element_count(); ++i) sum -= tensor.as_int(i);
+  EXPECT_EQ(sum, 0);
+  g.release_pages(Tensor::scalar_f32(1));  // of no file: nothing happens
 }
 
 TEST(Builder, HandsTheFirstErrorOn) {

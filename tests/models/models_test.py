@@ -92,6 +92,22 @@ class Models(ToolCase):
         words = ["attention_mask"]
         self.refuse(2, words, "run", model, "--shape", "input_ids=1x7", "--shape", "attention_mask=1x8")
 
+    def test_compiling_holds_a_weight_once(self) -> None:
+        """Packed, or on the way there in another form: never the model's file besides."""
+        folder = MODELS / "llama-wide-2"
+        largest = 2048 * 5632 * 4 / 1e6  # MB
+        for form in ("llama-wide-2.training.pt2", "llama-wide-2.op20.onnx"):
+            model = folder / form
+            if not model.exists():
+                self.skipTest(f"{model} is missing: tests/models/generate.py makes it")
+            for wanted in ((), ("--dtype", "bf16"), ("--quantize", "dynamic")):
+                plan = self.folder / "peak.plan"
+                self.succeed("compile", model, "-o", plan, *wanted)  # fills the page cache
+                peak = self.peak_mb("compile", model, "-o", plan, *wanted)
+                # The largest source weight, its parts that become one (q, k, v), and the process itself.
+                most = plan.stat().st_size / 1e6 + 3 * largest + 40
+                self.assertLess(peak, most, f"{form} {wanted}")
+
     def test_truncated_archives(self) -> None:
         source = MODELS / "minilm" / "minilm.training.pt2"
         if not source.exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,15 @@ class ToolCase(unittest.TestCase):
         done = self.call(*arguments, env=env)
         self.assertEqual(done.returncode, 0, f"{self._shown(arguments)}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def peak_mb(self, *arguments: object) -> float:
+        """The same, and the most memory (MB of 10^6 bytes) that the tool had."""
+        command = [str(self.tool), *(str(argument) for argument in arguments)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self.folder, env={"PATH": "/usr/bin:/bin"})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0, self._shown(arguments))
+        return usage.ru_maxrss * 1024 / 1e6
 
     def report(self, schema: str, *arguments: object) -> dict[str, Any]:
         """Runs the tool with --json: stdout must be one JSON object of this schema and nothing else."""

@@ -119,6 +119,7 @@ Result<ir::Graph> import(const std::filesystem::path& path, const ImportOptions&
   TensorStore store(file);
   auto graph = build(model, store, options);
   if (!graph) return fail(std::move(graph).error().within(path.string()));
+  graph->files = store.files();
   return graph;
 }
 

@@ -177,6 +177,12 @@ Result<ir::Tensor> TensorStore::load(const TensorProto& proto) {
   return normalise_bools(std::move(*loaded));
 }
 
+std::vector<std::shared_ptr<const MappedFile>> TensorStore::files() const {
+  std::vector<std::shared_ptr<const MappedFile>> all{model_};
+  for (const auto& [location, file] : external_) all.push_back(file);
+  return all;
+}
+
 Result<ir::Tensor> TensorStore::load_raw(const TensorProto& proto, ir::Tensor tensor) {
   if (proto.raw_data->size() != tensor.bytes) {
     return fail(ErrorCode::file, "raw data of " + std::to_string(proto.raw_data->size()) + " bytes, but shape " +

@@ -30,6 +30,7 @@ class TensorStore {
   Result<ir::Tensor> load(const TensorProto& proto);
 
   const MappedFile& model() const { return *model_; }
+  std::vector<std::shared_ptr<const MappedFile>> files() const;  // all that were mapped so far
 
  private:
   Result<ir::Tensor> load_raw(const TensorProto& proto, ir::Tensor tensor);

@@ -12,8 +12,11 @@
 namespace intaglio::frontend::pt2 {
 namespace {
 
-Result<Archive> open(const std::filesystem::path& path, const ImportOptions& options) {
+// The file is kept by what is read from it, and given to those who ask for it.
+Result<Archive> open(const std::filesystem::path& path, const ImportOptions& options,
+                     std::shared_ptr<const MappedFile>* mapped = nullptr) {
   INTAGLIO_TRY(const std::shared_ptr<const MappedFile> file, MappedFile::open(path));
+  if (mapped != nullptr) *mapped = file;
   return Archive::open(file, file->bytes(), options);
 }
 
@@ -70,11 +73,13 @@ void count_weights(const Archive& archive, ModelSummary& summary) {
 }  // namespace
 
 Result<ir::Graph> import(const std::filesystem::path& path, const ImportOptions& options) {
-  auto archive = open(path, options);
+  std::shared_ptr<const MappedFile> file;
+  auto archive = open(path, options, &file);
   if (!archive) return fail(std::move(archive).error().within(path.string()));
   auto graph = to_graph(*archive, path, options);
   if (!graph && graph.error().origin.find(path.string()) == std::string::npos)
     return fail(std::move(graph).error().within(path.string()));
+  if (graph) graph->files.push_back(std::move(file));
   return graph;
 }
 

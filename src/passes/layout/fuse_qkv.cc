@@ -197,6 +197,7 @@ Result<ir::Value*> join_linears(ir::Graph& graph, const Operands& of, ir::Node& 
     parts[i] = {&linears[i]->input(1)->constant(), linears[i]->attrs().b("transposed")};
   }
   INTAGLIO_TRY(ir::Tensor weight, join_weights(parts, parts[0].transposed));
+  for (const Part& part : parts) graph.release_pages(*part.tensor);
   INTAGLIO_TRY(ir::Value * bias, join_biases(graph, of));
   std::vector<ir::Value*> inputs{linears[0]->input(0), graph.add_constant(std::move(weight), "qkv_weight")};
   if (bias != nullptr) inputs.push_back(bias);

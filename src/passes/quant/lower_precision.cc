@@ -106,7 +106,12 @@ class Narrower {
     INTAGLIO_TRY(ir::Value * wide, cast(lowered->output(), DType::f32, node));
     graph_.replace_all_uses(node.output(), wide);
     if (rule->role == Role::begins) context_.applied("bf16", *lowered);
+    const std::vector<ir::Value*> inputs(node.inputs().begin(), node.inputs().end());
     graph_.erase(&node);
+    for (ir::Value* input : inputs) {
+      if (input != nullptr && input->is_constant() && input->uses().empty() && casts_.erase(input) != 0)
+        graph_.erase_constant(input);
+    }
     return true;
   }
 
@@ -164,6 +169,7 @@ class Narrower {
       const BFloat16 rounded = to_bfloat16(std::isfinite(element) ? std::clamp(element, -limit, limit) : element);
       std::memcpy(out + i * 2, &rounded, 2);
     }
+    graph_.release_pages(wide);
     ir::Value* added = graph_.add_constant(std::move(narrow), value.name() + "_bf16");
     casts_.emplace(&value, added);
     return added;

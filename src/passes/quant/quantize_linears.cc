@@ -76,7 +76,9 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& linear) {
     context.kept_float("a weight is infinite or NaN", linear);
     return false;
   }
-  const std::string& name = linear.input(1)->name();
+  ir::Value* weight = linear.input(1);
+  graph.release_pages(weight->constant());
+  const std::string& name = weight->name();
   ir::Value* codes = graph.add_constant(std::move(quantised->codes), name + "_i8");
   ir::Value* scale = graph.add_constant(std::move(quantised->scale), name + "_scale");
   const bool by_token = context.options().precision.activations == Activations::token;
@@ -88,6 +90,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& linear) {
                                     scale,           nullptr, linear.input(2), linear.input(3)};
   INTAGLIO_CHECK(replace(graph, context, "dynamic_int8_linear", linear,
                          {ir::Op::quantized_linear, std::move(inputs), std::move(attrs), linear.origin()}));
+  if (weight->uses().empty()) graph.erase_constant(weight);
   return true;
 }
 

@@ -75,6 +75,9 @@ Result<bool> fold(ir::Graph& graph, PassContext& context, ir::Node& node) {
     context.near_miss("fold_constants", node, results.error().message);
     return false;
   }
+  for (const ir::Tensor* operand : operands) {
+    if (operand != nullptr) graph.release_pages(*operand);
+  }
   for (std::size_t i = 0; i < results->size(); ++i) {
     ir::Value* constant = graph.add_constant(std::move((*results)[i]), node.output(i)->name());
     graph.replace_all_uses(node.output(i), constant);
