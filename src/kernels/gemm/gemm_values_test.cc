@@ -274,6 +274,20 @@ void check_halves(Layout layout, DType type, Pack pack) {
     }
   }
 }
+// Weights of K = 0 have no memory: neither the source nor the panels.
+TEST(GemmPack, NoKTouchesNothing) {
+  for (const bool transposed : {false, true}) {
+    const PackSource source{nullptr, 0, 40, transposed ? 1u : 40u, transposed ? 0u : 1u};
+    pack_f32(source, 0, panel_count(40), nullptr);
+    for (const DType type : {DType::f32, DType::f16}) pack_f16(source, type, 0, panel_count(40), nullptr);
+    for (const DType type : {DType::f32, DType::bf16}) pack_bf16(source, type, 0, panel_count(40), nullptr);
+    std::int32_t sums[40];
+    std::fill(std::begin(sums), std::end(sums), 7);
+    pack_s8(source, true, 0, panel_count(40), nullptr, sums);
+    EXPECT_THAT(sums, testing::Each(0));
+  }
+}
+
 TEST(GemmPack, HalvesArePlacedAsTheyAre) {
   check_halves<Float16>(Layout::panels16_f16, DType::f16, pack_f16);
   check_halves<BFloat16>(Layout::panels16x2_bf16, DType::bf16, pack_bf16);

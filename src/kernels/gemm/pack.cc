@@ -121,6 +121,7 @@ template <class T, class To>
 void pack_words(Layout layout, const PackSource& source, std::uint32_t mask, std::size_t panel_begin,
                 std::size_t panel_end, To* packed) {
   const std::size_t bytes = panel_bytes(layout, source.k);
+  if (bytes == 0) return;  // no memory either: k is 0
   for (std::size_t p = panel_begin; p < panel_end; ++p) {
     Words<T>{source, mask}.panel(p, bytes, reinterpret_cast<std::byte*>(packed + p * (bytes / sizeof(To))));
   }
@@ -162,6 +163,7 @@ template <std::size_t kGroup, class From, class To, class Convert>
 void pack_panels(Layout layout, const PackSource& source, std::size_t panel_begin, std::size_t panel_end, To* packed,
                  Convert convert) {
   const std::size_t bytes = panel_bytes(layout, source.k);
+  if (bytes == 0) return;
   for (std::size_t p = panel_begin; p < panel_end; ++p) {
     To* to = packed + p * (bytes / sizeof(To));
     std::memset(static_cast<void*>(to), 0, bytes);
