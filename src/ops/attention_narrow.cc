@@ -193,7 +193,9 @@ void NarrowAttention::pack_keys(const AttentionBinding& b, const RunArgs& args, 
                                 Size keys) const noexcept {
   const auto depth = static_cast<Size>(b.depth), pitch = static_cast<Size>(b.k.row);
   const Size bytes = panel(depth), row_bytes = bytes / gemm::kPanelWidth;  // of one key, padded
-  const bool in_place = !int8() && depth * 2 == row_bytes && pitch % 2 == 0;
+  // Inputs of the caller are aligned to their elements only, not to the pairs that are moved.
+  const bool aligned = reinterpret_cast<std::uintptr_t>(k) % alignof(float) == 0;
+  const bool in_place = !int8() && depth * 2 == row_bytes && pitch % 2 == 0 && aligned;
   auto* staging = at<std::byte>(args, b.narrow.staging);
   table::MoveArgs move;
   move.depth = row_bytes / sizeof(float);
