@@ -108,7 +108,7 @@ void check_against(const BenchOptions& options) {
 Measured bench_one(const BenchOptions& options, const InputChoice& inputs, const BenchPlan& plan) {
   Session session(open_model(options));
   const auto& ports = session.model().inputs();
-  session.set_inputs(make_inputs(ports, inputs));
+  session.set_inputs(make_inputs(session.model(), inputs));
   require_holds(session, options);
   Measured measured{measure(session, plan), huge_pages_json(session.model().facts(), options.huge_pages),
                     Json::object()};

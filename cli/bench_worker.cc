@@ -68,7 +68,7 @@ Json run_iterations(Session& session, const Json& request) {
   if (iterations < 1 || iterations > kMostIterations) bad("'iterations' is not in 1 to 1000000");
   if (const auto shape = request.find("shape"); shape != request.end()) {
     const auto& ports = session.model().inputs();
-    session.set_inputs(random_inputs(ports, resolve_shapes(ports, shapes_from(*shape), "shape").shapes));
+    session.set_inputs(random_inputs(session.model(), resolve_shapes(ports, shapes_from(*shape), "shape").shapes));
   }
   if (!session.has_inputs()) bad("run before load", "send load, or run with a shape");
   std::vector<std::int64_t> latencies(static_cast<std::size_t>(iterations));

@@ -41,7 +41,7 @@ std::string written(const Explained& told, const std::string& format) {
 // Of random inputs, as in `intaglio run`, if they are to be timed.
 Explanation explain_model(const Model& model, const Explained& told, int runs) {
   if (runs == 0) return model.explain(told.shapes);
-  const std::vector<Tensor> inputs = random_inputs(told.ports, told.shapes);
+  const std::vector<Tensor> inputs = random_inputs(model, told.shapes);
   std::vector<TensorView> views;
   for (const Tensor& tensor : inputs) views.push_back({tensor.data(), tensor.dtype(), tensor.shape()});
   return model.explain(views, runs);

@@ -155,11 +155,24 @@ InputChoice choose_inputs(const ModelOptions& options) {
   return choice;
 }
 
+namespace {
+
+std::vector<Shape> random_shapes(const std::vector<PortInfo>& ports, const InputChoice& choice) {
+  ResolvedShapes resolved = resolve_shapes(ports, choice.shapes, "--shape");
+  for (const std::string& text : resolved.notes) note(text);
+  return std::move(resolved.shapes);
+}
+
+}  // namespace
+
 std::vector<Tensor> make_inputs(const std::vector<PortInfo>& ports, const InputChoice& choice) {
   if (!choice.paths.empty()) return read_inputs(ports, choice.paths);
-  const ResolvedShapes resolved = resolve_shapes(ports, choice.shapes, "--shape");
-  for (const std::string& text : resolved.notes) note(text);
-  return random_inputs(ports, resolved.shapes);
+  return random_inputs(ports, random_shapes(ports, choice));
+}
+
+std::vector<Tensor> make_inputs(const Model& model, const InputChoice& choice) {
+  if (!choice.paths.empty()) return read_inputs(model.inputs(), choice.paths);
+  return random_inputs(model, random_shapes(model.inputs(), choice));
 }
 
 }  // namespace intaglio::cli

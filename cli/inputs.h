@@ -35,6 +35,8 @@ ResolvedShapes resolve_shapes(const std::vector<PortInfo>& ports, const NamedSha
 // to 9 (8 bits: the whole range); bools 0 or 1; ones where the name contains "mask", zeros where it contains
 // "token_type".
 std::vector<Tensor> random_inputs(const std::vector<PortInfo>& ports, const std::vector<Shape>& shapes);
+// For a model; shapes that it refuses are refused before memory is filled. Throws Error (usage, unsupported).
+std::vector<Tensor> random_inputs(const Model& model, const std::vector<Shape>& shapes);
 
 // All inputs from .npy files; every port must be named. Throws Error (usage, file).
 std::vector<Tensor> read_inputs(const std::vector<PortInfo>& ports, const NamedPaths& paths);
@@ -46,7 +48,9 @@ struct InputChoice {
 };
 // Throws Error (usage) for both at once.
 InputChoice choose_inputs(const ModelOptions& options);
-// Inputs for these ports; says on stderr which dims it chose. Throws Error (usage, file).
+// Inputs for these ports, or of a model, which may refuse their shapes; says on stderr which dims it chose. Throws
+// Error (usage, file, unsupported).
 std::vector<Tensor> make_inputs(const std::vector<PortInfo>& ports, const InputChoice& choice);
+std::vector<Tensor> make_inputs(const Model& model, const InputChoice& choice);
 
 }  // namespace intaglio::cli

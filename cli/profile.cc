@@ -197,7 +197,7 @@ void run_profile(const ProfileOptions& options) {
   const auto top = static_cast<std::size_t>(parse_integer("--top", options.top, 1, 100000));
   const InputChoice inputs = choose_inputs(options);
   Session session(open_model(options));
-  session.set_inputs(make_inputs(session.model().inputs(), inputs));
+  session.set_inputs(make_inputs(session.model(), inputs));
   for (std::int64_t i = 0; i < warmup; ++i) session.run();
   const Profile profile = session.profile(iterations);
   write_trace(options.output, options.model, profile);

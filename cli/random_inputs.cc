@@ -115,6 +115,8 @@ Tensor random_input(const PortInfo& port, const Shape& shape) {
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::usage, "there is no memory for an input of shape " + shape_text(shape),
                 "input '" + port.name + "'");
+  } catch (const Error& error) {  // its size does not fit 64 bits
+    throw Error(error.code(), error.message(), "input '" + port.name + "'", error.hint());
   }
   Random random(port.name);
   if (port.name.find("mask") != std::string::npos) {
@@ -132,6 +134,11 @@ std::vector<Tensor> random_inputs(const std::vector<PortInfo>& ports, const std:
   std::vector<Tensor> out;
   for (std::size_t i = 0; i < ports.size(); ++i) out.push_back(random_input(ports[i], shapes[i]));
   return out;
+}
+
+std::vector<Tensor> random_inputs(const Model& model, const std::vector<Shape>& shapes) {
+  model.make_context().prepare(shapes);
+  return random_inputs(model.inputs(), shapes);
 }
 
 }  // namespace intaglio::cli

@@ -93,7 +93,7 @@ void run(const RunOptions& options) {
   const InputChoice inputs = choose_inputs(options);
   const bool random = inputs.paths.empty();
   Session session(open_model(options));
-  session.set_inputs(make_inputs(session.model().inputs(), inputs));
+  session.set_inputs(make_inputs(session.model(), inputs));
   require_holds(session, options);
   const double run_ms = static_cast<double>(session.run()) / 1e6;
   if (!options.output.empty()) write_outputs(options.output, session.outputs());

@@ -50,13 +50,18 @@ v1::Model make_model(std::shared_ptr<const plan::Plan> plan, v1::ModelFacts fact
   return v1::ModelAccess::make(std::move(impl));
 }
 
-// Copies of weights must fit into what the machine and its cgroup have at all.
-plan::HugePageOptions huge_pages(bool wanted) {
+// What the machine and its cgroup have at all: more would be given, and the process killed when it is used.
+std::size_t memory_of_machine() {
   const cpu::Machine& machine = cpu::detect();
-  plan::HugePageOptions options{wanted, SIZE_MAX};
-  if (machine.memory_bytes != 0) options.most_bytes = machine.memory_bytes;
-  if (machine.memory_limit) options.most_bytes = std::min<std::size_t>(options.most_bytes, *machine.memory_limit);
-  return options;
+  std::size_t most = SIZE_MAX;
+  if (machine.memory_bytes != 0) most = machine.memory_bytes;
+  if (machine.memory_limit) most = std::min<std::size_t>(most, *machine.memory_limit);
+  return most;
+}
+
+// Copies of weights must fit.
+plan::HugePageOptions huge_pages(bool wanted) {
+  return {wanted, memory_of_machine()};
 }
 
 }  // namespace
@@ -175,7 +180,9 @@ std::vector<const v1::Tensor*> match_inputs(const std::vector<v1::PortInfo>& por
 }
 
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl) {
-  return std::make_unique<plan::Context>(impl.plan, plan::ContextOptions{.pool = impl.pool});
+  plan::ContextOptions options{.pool = impl.pool};
+  options.max_arena_bytes = std::min(options.max_arena_bytes, memory_of_machine());
+  return std::make_unique<plan::Context>(impl.plan, std::move(options));
 }
 
 }  // namespace internal

@@ -15,6 +15,28 @@ std::size_t round_up(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+// It is the shapes of this run that are too large, not this library that failed.
+Result<Buffer> memory_for_shapes(std::size_t bytes, bool huge_pages) {
+  auto buffer = Buffer::allocate(bytes, huge_pages);
+  if (buffer) return buffer;
+  return fail(ErrorCode::unsupported, "these shapes need more memory than the system gives: " + buffer.error().message,
+              {}, "run smaller shapes, or fewer at once");
+}
+
+// Of all threads. The sizes come from the dims of a plan, which may be anything.
+Result<std::size_t> scratch_bytes(const BoundPlan& bound, std::size_t most) {
+  const auto threads = static_cast<std::size_t>(bound.threads);
+  std::size_t total = 0;
+  const bool small = bound.thread_scratch_bytes <= most && bound.shared_scratch_bytes <= most &&
+                     !__builtin_mul_overflow(threads, round_up(bound.thread_scratch_bytes), &total) &&
+                     !__builtin_add_overflow(total, round_up(bound.shared_scratch_bytes), &total) && total <= most;
+  if (small) return total;
+  return fail(ErrorCode::unsupported,
+              fmt::format("these shapes need {} bytes of scratch for each of {} threads and {} "
+                          "for all; the limit is {}",
+                          bound.thread_scratch_bytes, threads, bound.shared_scratch_bytes, most));
+}
+
 // Ports are compared with the shapes of a binding without allocating.
 bool same_shapes(const BoundPlan& bound, std::span<const InputView> inputs) {
   return std::equal(bound.input_shapes.begin(), bound.input_shapes.end(), inputs.begin(), inputs.end(),
@@ -126,13 +148,12 @@ Status Context::grow(const BoundPlan& bound) {
   // The old memory goes first: nothing of an earlier run is kept, and the two must not be held at once.
   if (bound.arena_bytes > arena_.size()) {
     arena_ = Buffer();
-    INTAGLIO_TRY(arena_, Buffer::allocate(bound.arena_bytes, options_.huge_pages));
+    INTAGLIO_TRY(arena_, memory_for_shapes(bound.arena_bytes, options_.huge_pages));
   }
-  const auto threads = static_cast<std::size_t>(bound.threads);
-  const std::size_t scratch = round_up(bound.shared_scratch_bytes) + threads * round_up(bound.thread_scratch_bytes);
+  INTAGLIO_TRY(const std::size_t scratch, scratch_bytes(bound, options_.max_arena_bytes));
   if (scratch > scratch_.size()) {
     scratch_ = Buffer();
-    INTAGLIO_TRY(scratch_, Buffer::allocate(scratch, false));
+    INTAGLIO_TRY(scratch_, memory_for_shapes(scratch, false));
   }
   pointers_.resize(std::max(pointers_.size(), bound.arguments.size()));
   return {};

@@ -31,10 +31,10 @@ struct OutputView {
 };
 
 struct ContextOptions {
-  std::shared_ptr<threads::Pool> pool;  // required
-  std::size_t cached_shapes = 32;       // bindings kept, least recently used first out
-  std::size_t max_arena_bytes = std::size_t{64} << 30;
-  bool huge_pages = true;  // for the arena; plain pages where refused
+  std::shared_ptr<threads::Pool> pool;                  // required
+  std::size_t cached_shapes = 32;                       // bindings kept, least recently used first out
+  std::size_t max_arena_bytes = std::size_t{64} << 30;  // checked before allocating; scratch has the same limit
+  bool huge_pages = true;                               // for the arena; plain pages where refused
 };
 
 // One thread's part of one step, in nanoseconds of a monotonic clock (std::chrono::steady_clock). What lies between the
@@ -53,7 +53,8 @@ class Context {
   Context(std::shared_ptr<const Plan> plan, ContextOptions options);
 
   // Binds these input shapes (cached) and makes the arena large enough; after that, runs of these shapes allocate
-  // nothing. The result lives until `cached_shapes` other shapes were used. Errors: as bind_dims; out of memory.
+  // nothing. The result lives until `cached_shapes` other shapes were used. Errors: as bind_dims;
+  // unsupported (more memory than the limit, or than the system gives).
   Result<const BoundPlan*> prepare(std::span<const Shape> input_shapes);
 
   // Runs once; prepares first if the shapes are new. Inputs and outputs in the order of the plan's ports. Not thread

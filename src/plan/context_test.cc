@@ -263,13 +263,31 @@ TEST(Context, FailedAllocationsLeaveAWorkingContext) {
   const Status status = runner.run();
   fail_allocation_after(std::nullopt);
   ASSERT_FALSE(status.has_value());
-  EXPECT_EQ(status.error().code, ErrorCode::internal);
+  EXPECT_EQ(status.error().code, ErrorCode::unsupported);  // of the shapes, not a bug
   EXPECT_THAT(status.error().message, HasSubstr("out of memory"));
+  EXPECT_THAT(status.error().hint, HasSubstr("smaller shapes"));
   set(10);
   ASSERT_TRUE(runner.run().has_value());
   EXPECT_EQ(runner.outputs(), before);
   set(500);
   EXPECT_TRUE(runner.run().has_value());
+}
+
+// Sizes of scratch come from a plan: their sum over the threads is checked like the arena.
+TEST(Context, ScratchCountsAgainstTheLimit) {
+  const auto plan = small_model().finish();
+  ContextOptions options;
+  options.pool = pool_of(2);
+  const std::vector<Shape> shapes{{1, 4}, {8}};
+  const auto scratch = plan::bind(*plan, shapes, {2, options.max_arena_bytes}).value()->thread_scratch_bytes;
+  ASSERT_GT(scratch, 0u);
+  options.max_arena_bytes = 2 * scratch + 64 * 1024;  // whatever all threads share
+  EXPECT_TRUE(Context(plan, options).prepare(shapes));
+  options.max_arena_bytes = 2 * scratch - 1;
+  const auto refused = Context(plan, options).prepare(shapes);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
+  EXPECT_THAT(refused.error().message, HasSubstr("bytes of scratch for each of 2 threads"));
 }
 
 // Many callers of one plan and one pool: whoever finds the pool busy runs alone, with the same bits.
