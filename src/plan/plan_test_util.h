@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -193,8 +194,8 @@ class Runner {
     auto& entry = inputs_.emplace_back();
     entry.shape = shape;
     entry.dtype = kDTypeOf<T>;
-    entry.bytes.resize(data.size() * sizeof(T));
-    if (!data.empty()) std::memcpy(entry.bytes.data(), data.data(), entry.bytes.size());
+    const auto bytes = std::as_bytes(std::span(data));
+    entry.bytes.assign(bytes.begin(), bytes.end());
   }
   void clear() { inputs_.clear(); }
 
