@@ -62,16 +62,14 @@ class AttentionOp final : public PreparedOp {
 
  private:
   static void reserve(AttentionBinding& b);
-  void run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, std::int64_t begin,
-                std::int64_t end) const noexcept;
   void pack(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, Size first,
             Size keys) const noexcept;
   void attend(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
-              std::int64_t block) const noexcept;
+              const AttentionPart& part, Size packed) const noexcept;
   void score(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
-             Size first, Size keys) const noexcept;
+             const AttentionPart& part) const noexcept;
   void mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
-           Size first, Size keys, bool last) const noexcept;
+           const AttentionPart& part, Size packed) const noexcept;
   void move(table::Move which, const table::MoveArgs& args) const noexcept {
     kernels_.move[static_cast<Size>(which)]->kernel(args);
   }
@@ -89,27 +87,23 @@ void AttentionOp::reserve(AttentionBinding& b) {
   b.scores_at = b.values_at + (b.direct ? 0 : floats(b.key_block * columns));
   b.state_at = b.scores_at + floats(b.query_block * static_cast<std::int64_t>(b.pitch));
   b.rescale_at = b.state_at + 2 * floats(b.items() * b.query_block);
-  b.thread_scratch_bytes = b.rescale_at + floats(b.query_block);
+  b.reserve_scratch(b.rescale_at + floats(b.query_block));
 }
 
 RunStatus AttentionOp::run(const Binding& binding, const RunArgs& args, const Worker& worker) const noexcept {
   const auto& b = static_cast<const AttentionBinding&>(binding);
   if (b.kv_heads == 0) return RunStatus::ok;  // no element of y
-  for_each_head(rows_, b, args, worker, [&](const AttentionHead& head, std::int64_t begin, std::int64_t end) {
-    run_head(b, args, head, begin, end);
-  });
+  Size packed = 0;
+  for_each_part(
+      rows_, b, args, worker,
+      [&](const AttentionHead& head, const AttentionBlock& block, Size needed) {
+        packed = needed;
+        if (!b.direct) pack(b, args, head, static_cast<Size>(block.first), needed);
+      },
+      [&](const AttentionHead& head, const AttentionItem& item, const AttentionPart& part) {
+        attend(b, args, head, item, part, packed);
+      });
   return RunStatus::ok;
-}
-
-void AttentionOp::run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                           std::int64_t begin, std::int64_t end) const noexcept {
-  for (std::int64_t i = begin; i < end; ++i) rows_.begin(b, head, rows_.item_of(b, args, head, i, i - begin));
-  for (std::int64_t block = 0; block * b.key_block < head.keys; ++block) {
-    const auto first = static_cast<Size>(block * b.key_block);
-    if (!b.direct)
-      pack(b, args, head, first, std::min(static_cast<Size>(b.key_block), static_cast<Size>(head.keys) - first));
-    for (std::int64_t i = begin; i < end; ++i) attend(b, args, head, rows_.item_of(b, args, head, i, i - begin), block);
-  }
 }
 
 void AttentionOp::pack(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, Size first,
@@ -129,21 +123,17 @@ void AttentionOp::pack(const AttentionBinding& b, const RunArgs& args, const Att
 }
 
 void AttentionOp::attend(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                         const AttentionItem& item, std::int64_t block) const noexcept {
-  const std::int64_t first = block * b.key_block;
-  const std::int64_t seen = rows_.seen(head, item);  // nothing is computed beyond them
-  if (first >= seen) return;
-  const auto keys = static_cast<Size>(std::min(b.key_block, seen - first));
+                         const AttentionItem& item, const AttentionPart& part, Size packed) const noexcept {
   auto* scores = reinterpret_cast<float*>(args.thread_scratch + b.scores_at);
   auto* rescale = reinterpret_cast<float*>(args.thread_scratch + b.rescale_at);
-  score(b, args, head, item, static_cast<Size>(first), keys);
+  score(b, args, head, item, part);
   table::SoftmaxArgs softmax;
   softmax.scores = scores;
   softmax.pitch = b.pitch;
   softmax.scale = static_cast<float>(d_.scale);
   softmax.rescale = rescale;
-  rows_.soften(b, item, softmax, static_cast<Size>(first), keys, 0, kernels_.softmax->kernel);
-  if (block != 0) {
+  rows_.soften(b, item, part, softmax, 0, kernels_.softmax->kernel);
+  if (!part.opens) {
     for (Size r = 0; r < item.rows; ++r) {
       float* y = row_of(item.y, b.y, r);
       if (rescale[r] != 1.0f) {
@@ -151,17 +141,17 @@ void AttentionOp::attend(const AttentionBinding& b, const RunArgs& args, const A
       }
     }
   }
-  mix(b, args, head, item, static_cast<Size>(first), keys, first + b.key_block >= seen);
+  mix(b, args, head, item, part, packed);
 }
 
 void AttentionOp::score(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                        const AttentionItem& item, Size first, Size keys) const noexcept {
+                        const AttentionItem& item, const AttentionPart& part) const noexcept {
   auto* scores = reinterpret_cast<float*>(args.thread_scratch + b.scores_at);
   if (b.direct) {
     table::MoveArgs dot;
-    dot.source = row_of(head.k, b.k, first);
+    dot.source = row_of(head.k, b.k, static_cast<Size>(part.first));
     dot.pitch = static_cast<Size>(b.k.row);
-    dot.keys = keys;
+    dot.keys = part.keys;
     dot.depth = static_cast<Size>(b.depth);
     for (Size r = 0; r < item.rows; ++r) {
       dot.weights = row_of(item.q, b.q, r);
@@ -174,23 +164,23 @@ void AttentionOp::score(const AttentionBinding& b, const RunArgs& args, const At
   product.k = static_cast<Size>(b.depth);
   product.a = item.q;
   product.a_pitch = static_cast<Size>(b.q.row);
-  product.b = args.thread_scratch;
   product.b_panel = gemm::panel_bytes(gemm::Layout::panels16_f32, product.k);
+  product.b = args.thread_scratch + part.at / gemm::kPanelWidth * product.b_panel;
   product.partial = scores;
   product.partial_pitch = b.pitch;
-  multiply_blocks(*kernels_.gemm, product, item.rows, keys, sizeof(float), sizeof(float));
+  multiply_blocks(*kernels_.gemm, product, item.rows, part.keys, sizeof(float), sizeof(float));
 }
 
 void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                      const AttentionItem& item, Size first, Size keys, bool last) const noexcept {
+                      const AttentionItem& item, const AttentionPart& part, Size packed) const noexcept {
   auto* scores = reinterpret_cast<float*>(args.thread_scratch + b.scores_at);
   if (b.direct) {
     table::MoveArgs sum;
-    sum.source = row_of(head.v, b.v, first);
+    sum.source = row_of(head.v, b.v, static_cast<Size>(part.first));
     sum.pitch = static_cast<Size>(b.v.row);
-    sum.keys = keys;
+    sum.keys = part.keys;
     sum.depth = static_cast<Size>(b.value_depth);
-    sum.accumulate = first != 0;
+    sum.accumulate = !part.opens;
     for (Size r = 0; r < item.rows; ++r) {
       sum.weights = scores + r * b.pitch;
       sum.out = row_of(item.y, b.y, r);
@@ -198,18 +188,17 @@ void AttentionOp::mix(const AttentionBinding& b, const RunArgs& args, const Atte
     }
   } else {
     gemm::Args product;
-    product.k = keys;
+    product.k = part.keys;
     product.a = scores;
     product.a_pitch = b.pitch;
-    product.b = args.thread_scratch + b.values_at;
-    const Size packed = std::min(static_cast<Size>(b.key_block), static_cast<Size>(head.keys) - first);
+    product.b = args.thread_scratch + b.values_at + part.at * gemm::kPanelWidth * sizeof(float);
     product.b_panel = gemm::panel_bytes(gemm::Layout::panels16_f32, packed);
     product.partial = item.y;
     product.partial_pitch = static_cast<Size>(b.y.row);
-    product.load_partial = first != 0;
+    product.load_partial = !part.opens;
     multiply_blocks(*kernels_.gemm, product, item.rows, static_cast<Size>(b.value_depth), sizeof(float), sizeof(float));
   }
-  if (!last) return;
+  if (!part.closes) return;
   for (Size r = 0; r < item.rows; ++r) {
     float* y = row_of(item.y, b.y, r);
     const float factor = rows_.weight(item.sum[r]);

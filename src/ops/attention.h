@@ -7,8 +7,12 @@
 //   int8    q and k symmetric by row and head (max|row| / 127), v symmetric by head and column over at most 512 keys,
 //           probabilities round(255 e^(t - max)) in u8, normalised by their own sum; products exact in i32. The
 //           quantisation treats a NaN as 0; an infinity makes its rows or columns NaN.
-// Whole rows of scores up to 512 keys; beyond, blocks of keys with running maxima. Keys at the end that a mask hides
-// from all rows of a batch (bool false, or added <= -1e37 beside a visible key) are not computed at all.
+// Whole rows of scores up to 512 keys; beyond, blocks of keys with running maxima.
+//
+// What a mask hides (bool false, or added <= -1e37 beside a key that the row sees) is not computed: keys before the
+// first and behind the last one that the queries of a key head see are as good as absent, to the bit (v is quantised
+// without them); within, each block of query rows leaves out, in whole steps of 64 keys, what all its rows leave out
+// before and behind. Keys hidden between seen ones are computed. Threads share the blocks by what they see.
 //
 //   layout packed: qkv [B,S,(H+2*Hk)*D], in a row the heads of q, then those of k, then those of v; y [B,S,H*D]
 //   layout bhsd: q [B,H,Sq,D], k [B,Hk,Sk,D], v [B,Hk,Sk,Dv], y [B,H,Sq,Dv]

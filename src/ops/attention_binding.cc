@@ -17,6 +17,21 @@ std::int64_t round_up(std::int64_t value, std::int64_t granule) {
   return (value + granule - 1) / granule * granule;
 }
 
+// What the table of visible keys is told from. Masks with rows are read by all threads together: each by itself would
+// read as much as one head's scores.
+Status bind_visible(const AttentionDescriptor& d, int threads, AttentionBinding& b) {
+  if (d.mask == AttentionMask::none || b.mask_stride[3] == 0) return {};
+  const bool rows = b.mask_stride[2] != 0;
+  b.visible.batches = b.mask_stride[0] == 0 ? 1 : b.batch;
+  b.visible.heads = b.mask_stride[1] == 0 ? 1 : b.heads;
+  b.visible.blocks = rows || d.causal ? b.query_blocks : 1;
+  b.visible.shared = rows && threads > 1;
+  b.phases = b.visible.shared ? 2 : 1;
+  static_assert(sizeof(KeyRange) == 2 * sizeof(std::int64_t));
+  INTAGLIO_CHECK(byte_count(Shape{b.visible.batches, b.visible.heads, b.visible.blocks, 2}, DType::i64));
+  return {};
+}
+
 Status reject(std::string_view operand, const Shape& shape, std::string_view why) {
   return fail(ErrorCode::usage, fmt::format("attention: {} of shape {}: {}", operand, to_string(shape), why));
 }
@@ -138,10 +153,22 @@ Status bind_operands(const AttentionDescriptor& d, const BindRequest& request, A
 
 }  // namespace
 
+void AttentionBinding::reserve_scratch(std::size_t own) {
+  const std::size_t table = static_cast<std::size_t>(visible.size()) * sizeof(KeyRange);
+  thread_scratch_bytes = (own + 63) / 64 * 64;
+  visible.at = visible.shared ? 0 : thread_scratch_bytes;
+  (visible.shared ? shared_scratch_bytes : thread_scratch_bytes) += table;
+}
+
 std::string AttentionBinding::blocking_text() const {
   if (kv_heads == 0) return "empty";
-  if (direct) return fmt::format("rows in place, {} x {} keys", key_blocks, key_block);
-  return fmt::format("{} queries x {} keys, {} key blocks", query_block, key_block, key_blocks);
+  if (direct) return fmt::format("rows in place, {} x {} keys", key_blocks, even_key_block(keys));
+  return fmt::format("{} queries x {} keys, {} key blocks", query_block, even_key_block(keys), key_blocks);
+}
+
+std::int64_t even_key_block(std::int64_t keys) {
+  const std::int64_t blocks = (keys + kMostKeys - 1) / kMostKeys;
+  return blocks == 0 ? 0 : round_up((keys + blocks - 1) / blocks, 16);
 }
 
 Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescriptor& d, const BindRequest& request,
@@ -159,12 +186,13 @@ Result<std::unique_ptr<AttentionBinding>> bind_attention(const AttentionDescript
   b->direct = b->queries <= kDirectRows && b->queries * group <= kDirectRows;
   b->query_block = std::clamp<std::int64_t>(round_up(b->queries, granule), granule, round_up(kQueryRows, granule));
   b->query_blocks = (b->queries + b->query_block - 1) / b->query_block;
-  b->key_blocks = (b->keys + kMostKeys - 1) / kMostKeys;
-  // Blocks of even length: a last block of a few keys would pay for all rows.
-  b->key_block = b->key_blocks == 0 ? 0 : round_up((b->keys + b->key_blocks - 1) / b->key_blocks, 16);
-  if (b->key_block != 0) b->key_blocks = (b->keys + b->key_block - 1) / b->key_block;
+  b->key_block = even_key_block(b->keys);
+  b->key_blocks = b->keys == 0 ? 0 : (b->keys + b->key_block - 1) / b->key_block;
+  // Of fewer keys that are seen, a block may be larger.
+  if (d.causal || d.mask != AttentionMask::none) b->key_block = std::min(round_up(b->keys, 16), kMostKeys);
   b->pitch = static_cast<std::size_t>(b->key_block) + 16;  // not a power of two: rows spread over the sets of L1
 
+  INTAGLIO_CHECK(bind_visible(d, request.threads, *b));
   // Of what the ops reserve for themselves.
   INTAGLIO_CHECK(byte_count(Shape{b->key_block + 16, b->depth + b->value_depth + 32}, DType::f32));
   const auto rows = static_cast<double>(b->batch) * static_cast<double>(b->heads) * static_cast<double>(b->queries);

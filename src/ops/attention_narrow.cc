@@ -2,7 +2,8 @@
 // operands of kernels/gemm; rows of q are the A of the first product, probabilities that of the second.
 //
 // Thread scratch: packed keys at 0, packed values, scores (f32), state of the rows, and AttentionBinding::Narrow:
-//   queries        rows of q as A, where they cannot be read in place
+//   queries        rows of q as A, where they cannot be read in place: of one item, or of all that a thread holds where
+//                  they meet several blocks of keys
 //   probabilities  rows of A of the second product; the scores themselves where A is f32
 //   sums           f32 results so far [item][row][value depth], with more than one block of keys
 //   weights        1 / sum of the item's rows
@@ -72,9 +73,15 @@ class NarrowAttention final : public PreparedOp {
     const auto& b = static_cast<const AttentionBinding&>(binding);
     if (b.kv_heads == 0) return RunStatus::ok;  // no element of y
     if (kernels_.gemm->enter != nullptr) kernels_.gemm->enter();
-    for_each_head(rows_, b, args, worker, [&](const AttentionHead& head, std::int64_t begin, std::int64_t end) {
-      run_head(b, args, head, begin, end);
-    });
+    Size packed = 0;
+    for_each_part(
+        rows_, b, args, worker,
+        [&](const AttentionHead& head, const AttentionBlock& block, Size needed) {
+          packed = pack(b, args, head, block, needed);
+        },
+        [&](const AttentionHead& head, const AttentionItem& item, const AttentionPart& part) {
+          attend(b, args, head, item, part, packed);
+        });
     if (kernels_.gemm->leave != nullptr) kernels_.gemm->leave();
     return RunStatus::ok;
   }
@@ -90,15 +97,16 @@ class NarrowAttention final : public PreparedOp {
   Size a_bytes() const { return gemm::facts_of(kernels_.types).a_bytes; }
   Size panel(Size k) const { return gemm::panel_bytes(kernels_.packed, k); }
   void reserve(AttentionBinding& b) const;
-  void run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, std::int64_t begin,
-                std::int64_t end) const noexcept;
+  Size pack(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionBlock& block,
+            Size needed) const noexcept;
   void pack_keys(const AttentionBinding& b, const RunArgs& args, const std::byte* k, Size keys) const noexcept;
   void pack_values(const AttentionBinding& b, const RunArgs& args, const std::byte* v, Size keys) const noexcept;
-  gemm::Args queries(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item) const noexcept;
+  gemm::Args queries(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item,
+                     bool fresh) const noexcept;
   void attend(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
-              std::int64_t block) const noexcept;
+              const AttentionPart& part, Size packed) const noexcept;
   void mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head, const AttentionItem& item,
-           Size keys, Size packed, bool first, bool last) const noexcept;
+           const AttentionPart& part, Size packed) const noexcept;
   void finish(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
               const AttentionItem& item) const noexcept;
   void quantise_row(const std::byte* source, Size count, bool plus128, std::byte* out, float* scale,
@@ -109,6 +117,12 @@ class NarrowAttention final : public PreparedOp {
   }
   float* sums_of(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item) const noexcept {
     return at<float>(args, b.narrow.sums) + item.slot * b.query_block * b.value_depth;
+  }
+  float* query_scale_of(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item) const noexcept {
+    return at<float>(args, b.narrow.query_scale) + query_slot(b, item) * static_cast<Size>(b.query_block);
+  }
+  static Size query_slot(const AttentionBinding& b, const AttentionItem& item) {
+    return b.key_blocks > 1 ? static_cast<Size>(item.slot) : 0;
   }
 
   AttentionDescriptor d_;
@@ -145,33 +159,33 @@ void NarrowAttention::reserve(AttentionBinding& b) const {
   AttentionBinding::Narrow& n = b.narrow;
   const Size padded_depth = gemm::round_up(depth, 64);
   n.query_pitch = padded_depth + 64 / a_bytes();
-  n.queries = take(rows * n.query_pitch * a_bytes());
+  const Size query_slots = b.key_blocks > 1 ? slots : 1;
+  n.queries = take(kernels_.types == gemm::Types::bf16 ? 0 : query_slots * rows * n.query_pitch * a_bytes());
   n.probability_pitch = gemm::round_up(keys, 64) + 64 / a_bytes();
   const bool in_scores = kernels_.softmax->type == table::Probabilities::f32;
   if (in_scores) n.probability_pitch = b.pitch;
   n.probabilities = in_scores ? b.scores_at : take(rows * n.probability_pitch * a_bytes());
   n.sums = take(b.key_blocks > 1 ? slots * rows * value_depth * sizeof(float) : 0);
   n.weights = take(rows * sizeof(float));
-  n.query_scale = take(int8() ? rows * sizeof(float) : 0);
+  n.query_scale = take(int8() ? query_slots * rows * sizeof(float) : 0);
   n.key_scale = take(int8() ? (keys + 16) * sizeof(float) : 0);
   n.key_start = take(int8() ? (keys + 16) * sizeof(std::int32_t) : 0);
   n.value_scale = take(int8() ? (value_depth + 16) * sizeof(float) : 0);
   n.staging = take(16 * padded_depth * 2);
   n.widened = take(int8() && d_.dtype == DType::bf16 ? keys * value_depth * sizeof(float) : 0);
-  b.thread_scratch_bytes = total;
+  b.reserve_scratch(total);
 }
 
-void NarrowAttention::run_head(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                               std::int64_t begin, std::int64_t end) const noexcept {
-  for (std::int64_t i = begin; i < end; ++i) rows_.begin(b, head, rows_.item_of(b, args, head, i, i - begin));
-  for (std::int64_t block = 0; block * b.key_block < head.keys; ++block) {
-    const std::int64_t first = block * b.key_block;
-    const auto keys = static_cast<Size>(std::min(b.key_block, head.keys - first));
-    const auto size = static_cast<std::int64_t>(element());
-    pack_keys(b, args, head.k + first * b.k.row * size, keys);
-    pack_values(b, args, head.v + first * b.v.row * size, keys);
-    for (std::int64_t i = begin; i < end; ++i) attend(b, args, head, rows_.item_of(b, args, head, i, i - begin), block);
-  }
+// Returns how many keys are packed then. The scales of 8-bit values are those of the whole block, whoever needs it;
+// what kernels read of K beyond the needed keys must not depend on the share either.
+Size NarrowAttention::pack(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
+                           const AttentionBlock& block, Size needed) const noexcept {
+  const Size all = static_cast<Size>(block.keys), some = std::min(all, gemm::round_up(needed, gemm::kInt8KPadding));
+  const std::int64_t size = static_cast<std::int64_t>(element());
+  pack_keys(b, args, head.k + block.first * b.k.row * size, some);
+  const Size values = int8() ? all : some;
+  pack_values(b, args, head.v + block.first * b.v.row * size, values);
+  return values;
 }
 
 void NarrowAttention::quantise_row(const std::byte* source, Size count, bool plus128, std::byte* out, float* scale,
@@ -246,23 +260,26 @@ void NarrowAttention::pack_values(const AttentionBinding& b, const RunArgs& args
   kernels_.values->kernel(values);
 }
 
-// The item's rows of q as A.
-gemm::Args NarrowAttention::queries(const AttentionBinding& b, const RunArgs& args,
-                                    const AttentionItem& item) const noexcept {
+// The item's rows of q as A; what there is to do for that is done if they are fresh.
+gemm::Args NarrowAttention::queries(const AttentionBinding& b, const RunArgs& args, const AttentionItem& item,
+                                    bool fresh) const noexcept {
   gemm::Args product;
   const auto depth = static_cast<Size>(b.depth), pitch = static_cast<Size>(b.q.row);
   product.k = depth;
   product.a = item.q;
   product.a_pitch = pitch;
   if (kernels_.types == gemm::Types::bf16) return product;
-  auto* out = at<std::byte>(args, b.narrow.queries);
-  product.a = out;
   product.a_pitch = b.narrow.query_pitch;
+  auto* out = at<std::byte>(args, b.narrow.queries) +
+              query_slot(b, item) * static_cast<Size>(b.query_block) * product.a_pitch * a_bytes();
+  product.a = out;
+  if (!fresh) return product;
+  float* scale = query_scale_of(b, args, item);
   for (Size r = 0; r < item.rows; ++r) {
     const std::byte* row = item.q + r * pitch * element();
     std::byte* to = out + r * product.a_pitch * a_bytes();
     if (int8())
-      quantise_row(row, depth, true, to, at<float>(args, b.narrow.query_scale) + r, nullptr);
+      quantise_row(row, depth, true, to, scale + r, nullptr);
     else
       convert_elements(kernels_.convert, d_.dtype, row, DType::f32, to, depth);
   }
@@ -270,27 +287,24 @@ gemm::Args NarrowAttention::queries(const AttentionBinding& b, const RunArgs& ar
 }
 
 void NarrowAttention::attend(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                             const AttentionItem& item, std::int64_t block) const noexcept {
-  const std::int64_t first = block * b.key_block, seen = rows_.seen(head, item);
-  if (first >= seen) return;
-  const auto keys = static_cast<Size>(std::min(b.key_block, seen - first));
-  gemm::Args product = queries(b, args, item);
+                             const AttentionItem& item, const AttentionPart& part, Size packed) const noexcept {
+  gemm::Args product = queries(b, args, item, part.opens);
   auto* scores = at<float>(args, b.scores_at);
   gemm::Epilogue scaled;
-  product.b = args.thread_scratch;
   product.b_panel = panel(product.k);
+  product.b = args.thread_scratch + part.at / gemm::kPanelWidth * product.b_panel;
   product.partial = scores;
   product.partial_pitch = b.pitch;
   if (int8()) {
-    scaled.column_start = at<std::int32_t>(args, b.narrow.key_start);
+    scaled.column_start = at<std::int32_t>(args, b.narrow.key_start) + part.at;
     scaled.scaled = true;
-    scaled.row_scale = at<float>(args, b.narrow.query_scale);
-    scaled.column_scale = at<float>(args, b.narrow.key_scale);
+    scaled.row_scale = query_scale_of(b, args, item);
+    scaled.column_scale = at<float>(args, b.narrow.key_scale) + part.at;
     product.epilogue = &scaled;
     product.out = scores;
     product.out_pitch = b.pitch;
   }
-  multiply_blocks(*kernels_.gemm, product, item.rows, keys, a_bytes(), sizeof(float));
+  multiply_blocks(*kernels_.gemm, product, item.rows, part.keys, a_bytes(), sizeof(float));
   table::SoftmaxArgs softmax;
   softmax.scores = scores;
   softmax.pitch = b.pitch;
@@ -298,20 +312,19 @@ void NarrowAttention::attend(const AttentionBinding& b, const RunArgs& args, con
   softmax.rescale = at<float>(args, b.rescale_at);
   softmax.out = at<std::byte>(args, b.narrow.probabilities);
   softmax.out_pitch = b.narrow.probability_pitch;
-  rows_.soften(b, item, softmax, static_cast<Size>(first), keys, a_bytes(), kernels_.softmax->kernel);
-  const auto packed = static_cast<Size>(std::min(b.key_block, head.keys - first));
-  mix(b, args, head, item, keys, packed, first == 0, first + b.key_block >= seen);
+  rows_.soften(b, item, part, softmax, a_bytes(), kernels_.softmax->kernel);
+  mix(b, args, head, item, part, packed);
 }
 
 // Probabilities by values: straight to y if this is the only block of keys, else added to the sums so far.
 void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,
-                          const AttentionItem& item, Size keys, Size packed, bool first, bool last) const noexcept {
+                          const AttentionItem& item, const AttentionPart& part, Size packed) const noexcept {
   const auto depth = static_cast<Size>(b.value_depth);
   gemm::Args product;
-  product.k = keys;
+  product.k = part.keys;
   product.a = at<std::byte>(args, b.narrow.probabilities);
   product.a_pitch = b.narrow.probability_pitch;
-  product.b = at<std::byte>(args, b.values_at);
+  product.b = at<std::byte>(args, b.values_at + part.at * gemm::kPanelWidth * (int8() ? 1 : 2));
   product.b_panel = panel(packed);
   gemm::Epilogue epilogue;
   if (int8()) {
@@ -319,7 +332,7 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
     epilogue.column_scale = at<float>(args, b.narrow.value_scale);
   }
   product.epilogue = &epilogue;
-  if (first && last) {
+  if (part.opens && part.closes) {
     auto* weights = at<float>(args, b.narrow.weights);
     for (Size r = 0; r < item.rows; ++r) weights[r] = rows_.weight(item.sum[r]);
     epilogue.scaled = true;
@@ -331,7 +344,7 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
     return rows_.finish_blind_rows(b, head, item);
   }
   float* sums = sums_of(b, args, item);
-  if (!first) {
+  if (!part.opens) {
     const auto* rescale = at<float>(args, b.rescale_at);
     for (Size r = 0; r < item.rows; ++r) {
       if (rescale[r] == 1.0f) continue;
@@ -343,7 +356,7 @@ void NarrowAttention::mix(const AttentionBinding& b, const RunArgs& args, const 
   product.out = sums;
   product.out_pitch = depth;
   multiply_blocks(*kernels_.gemm, product, item.rows, depth, a_bytes(), sizeof(float));
-  if (last) finish(b, args, head, item);
+  if (part.closes) finish(b, args, head, item);
 }
 
 void NarrowAttention::finish(const AttentionBinding& b, const RunArgs& args, const AttentionHead& head,

@@ -110,42 +110,6 @@ TEST_P(NarrowAttention, RunningMaximaBeyond512Keys) {
   }
 }
 
-// Keys that a mask hides from a whole batch are as good as absent.
-TEST_P(NarrowAttention, PaddedKeysAreSkipped) {
-  TestRandom random(6);
-  for (const auto mask : {AttentionMask::kept, AttentionMask::added}) {
-    for (const std::int64_t mask_rows : {1, 20}) {
-      Case c{.batch = 1, .heads = 2, .kv_heads = 2, .queries = 20, .keys = 50, .mask = mask, .form = GetParam()};
-      c.mask_shape = {mask_rows, 50};
-      Problem padded = random_problem(c, random);
-      std::vector<float> values(static_cast<std::size_t>(mask_rows * 50), 0.0f);
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        const std::size_t j = i % 50;
-        if (mask == AttentionMask::kept) padded.mask.bytes[i] = std::byte{j < 33};
-        if (j >= 33) values[i] = j % 2 == 0 ? -INFINITY : std::numeric_limits<float>::lowest();
-      }
-      if (mask == AttentionMask::added) padded.mask = TestTensor::of(c.mask_shape, values);
-      Problem cut = padded;
-      cut.c.keys = 33;
-      cut.c.mask = AttentionMask::none;
-      for (TestTensor* each : {&cut.k, &cut.v}) {
-        const auto all = floats_of(*each);
-        std::vector<float> kept;
-        for (std::size_t h = 0; h < 2; ++h)
-          kept.insert(kept.end(), all.begin() + static_cast<std::ptrdiff_t>(h * 50 * 16),
-                      all.begin() + static_cast<std::ptrdiff_t>((h * 50 + 33) * 16));
-        *each = tensor_of(c.form.dtype, {1, 2, 33, 16}, kept);
-      }
-      for (const Target& target : test_targets()) {
-        const auto with = run_op(*prepare(padded.descriptor(), target), padded.inputs(), {padded.output()});
-        const auto without = run_op(*prepare(cut.descriptor(), target), cut.inputs(), {cut.output()});
-        ASSERT_TRUE(with && without);
-        EXPECT_EQ((*with)[0].bytes, (*without)[0].bytes);
-      }
-    }
-  }
-}
-
 TEST_P(NarrowAttention, EmptyDimensions) {
   TestRandom random(7);
   for (const auto blind : kBlind) {

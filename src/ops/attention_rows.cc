@@ -10,46 +10,13 @@ namespace intaglio::ops {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-// An added mask hides a key from a row that sees another one when their difference leaves e^x no bit, whatever finite
-// scores of models are: the lowest finite f32 and its half, as exporters write them, and -inf.
-constexpr float kHidden = -1e37f, kSeen = -1e30f;
+// A part begins where every kernel may begin with a panel and a step of K: kernels of tiles read 64 bytes of K at once.
+constexpr std::int64_t kPartGranule = 64;
 
 }  // namespace
 
-// Keys from the returned one on are hidden from every query of the batch.
-std::int64_t AttentionRows::visible_keys(const AttentionBinding& b, const RunArgs& args,
-                                         std::int64_t batch) const noexcept {
-  const bool by_head = b.mask_stride[1] != 0 && b.heads > 1;
-  if (d_.mask == AttentionMask::none || by_head || b.mask_stride[3] == 0) return b.keys;
-  const std::int64_t rows = b.mask_stride[2] == 0 ? 1 : b.queries, first = batch * b.mask_stride[0];
-  std::int64_t keys = 0;
-  for (std::int64_t r = 0; r < rows && keys < b.keys; ++r) {
-    const std::int64_t row = first + r * b.mask_stride[2];
-    std::int64_t last = b.keys;
-    if (d_.mask == AttentionMask::kept) {
-      const auto* kept = static_cast<const std::uint8_t*>(args.inputs[b.mask_input]) + row;
-      while (last > keys && kept[last - 1] == 0) --last;
-    } else {
-      const auto* added = static_cast<const float*>(args.inputs[b.mask_input]) + row;
-      while (last > keys && added[last - 1] <= kHidden) --last;
-      if (!sees_one(added, last)) return b.keys;
-    }
-    keys = last;
-  }
-  return keys;
-}
-
-// A row that only hidden keys are left for averages them: then none may be left out. With causal, key 0 is the one that
-// all rows reach.
-bool AttentionRows::sees_one(const float* added, std::int64_t keys) const noexcept {
-  for (std::int64_t j = 0; j < (d_.causal ? std::min<std::int64_t>(keys, 1) : keys); ++j) {
-    if (added[j] >= kSeen) return true;
-  }
-  return false;
-}
-
-AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& args, std::int64_t index,
-                                     Visible& visible) const noexcept {
+AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& args, const VisibleKeys& visible,
+                                     std::int64_t index) const noexcept {
   AttentionHead head;
   head.batch = index / b.kv_heads;
   head.kv_head = index % b.kv_heads;
@@ -59,8 +26,8 @@ AttentionHead AttentionRows::head_of(const AttentionBinding& b, const RunArgs& a
   };
   head.k = at(b.k);
   head.v = at(b.v);
-  if (visible.batch != head.batch) visible = {head.batch, visible_keys(b, args, head.batch)};
-  head.keys = visible.keys;
+  head.keys = visible.of_group(head.batch, head.kv_head);
+  head.key_block = even_key_block(head.keys.end - head.keys.begin);
   return head;
 }
 
@@ -87,59 +54,75 @@ AttentionItem AttentionRows::item_of(const AttentionBinding& b, const RunArgs& a
   return item;
 }
 
-void AttentionRows::begin(const AttentionBinding& b, const AttentionHead& head,
-                          const AttentionItem& item) const noexcept {
-  std::fill_n(item.max, item.rows, kLowest);
-  std::fill_n(item.sum, item.rows, 0.0f);
-  if (head.keys == 0) finish_blind_rows(b, head, item);
+AttentionPart AttentionRows::part_of(const KeyRange& seen, const AttentionBlock& block) noexcept {
+  const std::int64_t end = block.first + block.keys;
+  if (seen.empty() || seen.end <= block.first || seen.begin >= end) return {};
+  AttentionPart part;
+  const std::int64_t at = std::max<std::int64_t>(seen.begin - block.first, 0) / kPartGranule * kPartGranule;
+  part.first = block.first + at;
+  part.at = static_cast<std::size_t>(at);
+  part.keys = static_cast<std::size_t>(std::min(seen.end, end) - part.first);
+  part.opens = seen.begin >= block.first;
+  part.closes = seen.end <= end;
+  return part;
 }
 
-// Column `column` of y of a row that has seen no key. The mean is that of all keys of the run, hidden ones too.
-float AttentionRows::blind_value(const AttentionBinding& b, const AttentionHead& head,
-                                 std::int64_t column) const noexcept {
-  if (d_.blind == AttentionBlind::nan) return std::numeric_limits<float>::quiet_NaN();
-  if (d_.blind == AttentionBlind::zero || b.keys == 0) return 0.0f;
-  double sum = 0;
-  for (std::int64_t j = 0; j < b.keys; ++j) {
-    const std::byte* element = head.v + (j * b.v.row + column) * size_;
-    sum += d_.dtype == DType::bf16 ? static_cast<double>(to_float(*reinterpret_cast<const BFloat16*>(element)))
-                                   : static_cast<double>(*reinterpret_cast<const float*>(element));
+void AttentionRows::begin(const AttentionItem& item) noexcept {
+  std::fill_n(item.max, item.rows, kLowest);
+  std::fill_n(item.sum, item.rows, 0.0f);
+}
+
+// y of a row that has seen no key. The mean is that of all keys of the run, hidden ones too.
+void AttentionRows::blind_row(const AttentionBinding& b, const AttentionHead& head, std::byte* y) const noexcept {
+  constexpr std::int64_t kColumns = 16;
+  for (std::int64_t first = 0; first < b.value_depth; first += kColumns) {
+    const std::int64_t columns = std::min(b.value_depth - first, kColumns);
+    double sums[kColumns] = {};
+    for (std::int64_t j = 0; d_.blind == AttentionBlind::mean && j < b.keys; ++j) {
+      const std::byte* row = head.v + (j * b.v.row + first) * size_;
+      for (std::int64_t d = 0; d < columns; ++d) {
+        sums[d] += d_.dtype == DType::bf16 ? static_cast<double>(to_float(reinterpret_cast<const BFloat16*>(row)[d]))
+                                           : static_cast<double>(reinterpret_cast<const float*>(row)[d]);
+      }
+    }
+    for (std::int64_t d = 0; d < columns; ++d) {
+      const auto mean = static_cast<float>(sums[d] / static_cast<double>(std::max<std::int64_t>(b.keys, 1)));
+      const float value = d_.blind == AttentionBlind::nan ? std::numeric_limits<float>::quiet_NaN() : mean;
+      if (d_.dtype == DType::bf16)
+        reinterpret_cast<BFloat16*>(y)[first + d] = to_bfloat16(value);
+      else
+        reinterpret_cast<float*>(y)[first + d] = value;
+    }
   }
-  return static_cast<float>(sum / static_cast<double>(b.keys));
 }
 
 void AttentionRows::finish_blind_rows(const AttentionBinding& b, const AttentionHead& head,
                                       const AttentionItem& item) const noexcept {
-  const std::byte* first = nullptr;  // all blind rows of a head are equal
   for (std::size_t r = 0; r < item.rows; ++r) {
     if (item.sum[r] != 0.0f) continue;
     std::byte* y = item.y + static_cast<std::int64_t>(r) * b.y.row * size_;
-    if (first != nullptr) {
-      std::memcpy(y, first, static_cast<std::size_t>(b.value_depth * size_));
-      continue;
+    const std::byte*& known = *head.blind;
+    if (known != nullptr) {
+      std::memcpy(y, known, static_cast<std::size_t>(b.value_depth * size_));
+    } else {
+      blind_row(b, head, y);
+      known = y;
     }
-    for (std::int64_t d = 0; d < b.value_depth; ++d) {
-      const float value = blind_value(b, head, d);
-      if (d_.dtype == DType::bf16)
-        reinterpret_cast<BFloat16*>(y)[d] = to_bfloat16(value);
-      else
-        reinterpret_cast<float*>(y)[d] = value;
-    }
-    first = y;
   }
 }
 
-void AttentionRows::soften(const AttentionBinding& b, const AttentionItem& item,
-                           kernels::attention::SoftmaxArgs softmax, std::size_t first, std::size_t keys,
-                           std::size_t out_size, kernels::attention::SoftmaxKernel kernel) const noexcept {
+void AttentionRows::soften(const AttentionBinding& b, const AttentionItem& item, const AttentionPart& part,
+                           kernels::attention::SoftmaxArgs softmax, std::size_t out_size,
+                           kernels::attention::SoftmaxKernel kernel) const noexcept {
   namespace table = kernels::attention;
+  const std::size_t keys = part.keys;
   softmax.rows = item.rows;
   softmax.keys = keys;
   softmax.visible = keys;
   softmax.max = item.max;
   softmax.sum = item.sum;
-  // Causal: rows before the first key of this block see none of it.
-  const std::int64_t reach = item.first + 1 - static_cast<std::int64_t>(first);
+  // Causal: rows before the first key of this part see none of it.
+  const std::int64_t reach = item.first + 1 - part.first;
   if (d_.causal && reach < static_cast<std::int64_t>(keys)) {
     softmax.visible_step = 1;
     softmax.visible = static_cast<std::size_t>(std::max<std::int64_t>(reach, 0));
@@ -149,7 +132,8 @@ void AttentionRows::soften(const AttentionBinding& b, const AttentionItem& item,
     softmax.mask = d_.mask == AttentionMask::kept ? table::Mask::kept : table::Mask::added;
     softmax.mask_key_step = static_cast<std::size_t>(b.mask_stride[3]);
     softmax.mask_row_step = static_cast<std::size_t>(b.mask_stride[2]);
-    softmax.mask_data = static_cast<const std::byte*>(item.mask) + first * softmax.mask_key_step * size;
+    softmax.mask_data =
+        static_cast<const std::byte*>(item.mask) + static_cast<std::size_t>(part.first) * softmax.mask_key_step * size;
   }
   if (reach >= 0 || !d_.causal) return kernel(softmax);
   // Some rows lie wholly before the block: one call for them, one for the rest.

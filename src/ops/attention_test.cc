@@ -135,10 +135,6 @@ TEST(Attention, WhollyHiddenRows) {
           if (j < keys - 2) mask[static_cast<std::size_t>(7 * keys + j)] = hidden;  // the first key block wholly
         }
         p.mask = TestTensor::of({9, keys}, mask);
-        if (!std::isinf(hidden)) {  // the scores are lost against 3.4e38: their mean, as the formula in f32 gives
-          std::vector<float> zeros(p.q.bytes.size() / sizeof(float), 0.0f);
-          p.q = TestTensor::of(p.q.type.shape, zeros);
-        }
         check(p);
       }
     }

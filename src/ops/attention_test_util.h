@@ -149,6 +149,27 @@ void quantise(std::int64_t count, At&& at) {
   for (std::int64_t i = 0; i < count; ++i) at(i) = std::nearbyint(at(i) / scale) * scale;
 }
 
+// The keys from the first to the last that a query of the heads that share a key head sees: all that there is of v. A
+// row of which finite numbers hide everything sees all.
+std::pair<std::int64_t, std::int64_t> seen_keys(const Problem& p, std::int64_t b, std::int64_t kv_head) {
+  const std::int64_t group = p.c.heads / p.c.kv_heads;
+  std::int64_t begin = p.c.keys, end = 0;
+  for (std::int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
+    for (std::int64_t i = 0; i < p.c.queries; ++i) {
+      bool blind = true;
+      for (const double least : {-1e37, -HUGE_VAL}) {
+        for (std::int64_t j = 0; j < p.c.keys && blind; ++j) {
+          if (mask_at(p, b, h, i, j) <= least) continue;
+          begin = std::min(begin, least == -1e37 ? j : 0);
+          for (std::int64_t l = j; l < p.c.keys; ++l) end = mask_at(p, b, h, i, l) > least ? std::max(end, l + 1) : end;
+          blind = false;
+        }
+      }
+    }
+  }
+  return {begin, std::max(begin, end)};
+}
+
 // q and k by row, v by column, of every head.
 void quantise_operands(const Problem& p, std::vector<float>& q, std::vector<float>& k, std::vector<float>& v) {
   const Case& c = p.c;
@@ -160,8 +181,11 @@ void quantise_operands(const Problem& p, std::vector<float>& q, std::vector<floa
     for (std::int64_t h = 0; h < c.kv_heads; ++h) {
       for (std::int64_t j = 0; j < c.keys; ++j)
         quantise(c.depth, [&](auto d) -> float& { return k[index_of(p.k.type.shape, c.layout, b, h, j, d)]; });
-      for (std::int64_t d = 0; d < c.value_depth; ++d)
-        quantise(c.keys, [&](auto j) -> float& { return v[index_of(p.v.type.shape, c.layout, b, h, j, d)]; });
+      const auto [begin, end] = seen_keys(p, b, h);
+      for (std::int64_t d = 0; d < c.value_depth; ++d) {
+        quantise(end - begin,
+                 [&](auto j) -> float& { return v[index_of(p.v.type.shape, c.layout, b, h, begin + j, d)]; });
+      }
     }
   }
 }
@@ -214,7 +238,9 @@ Expected reference(const Problem& p) {
             dot += static_cast<double>(q[index_of(p.q.type.shape, c.layout, b, h, i, d)]) *
                    k[index_of(p.k.type.shape, c.layout, b, kh, j, d)];
           }
-          w[static_cast<std::size_t>(j)] = dot * p.scale + mask_at(p, b, h, i, j);
+          // In f32 the score is lost beside a mask of the lowest finite number.
+          const double added = mask_at(p, b, h, i, j);
+          w[static_cast<std::size_t>(j)] = added < -1e30 ? added : dot * p.scale + added;
           max = std::max(max, w[static_cast<std::size_t>(j)]);
         }
         for (double& x : w) {
