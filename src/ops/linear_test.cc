@@ -417,7 +417,8 @@ TEST(GemmChoice, FollowsTheIsaSetItIsGiven) {
   EXPECT_EQ(level(Types::f32, Isa::sse42), "sse42");
   EXPECT_EQ(level(Types::f32, Isa::avx_vnni), "avx2");
   EXPECT_EQ(level(Types::f32, Isa::amx), "avx512");
-  EXPECT_EQ(level(Types::u8s8i32, Isa::sse42), "scalar");
+  EXPECT_EQ(level(Types::u8s8i32, Isa::sse42), "sse42");
+  EXPECT_EQ(level(Types::s8w4, Isa::sse42), "scalar");
   EXPECT_EQ(level(Types::u8s8i32, Isa::avx512), "avx2");
   EXPECT_EQ(level(Types::u8s8i32, Isa::avx_vnni), "avx_vnni");
   EXPECT_EQ(level(Types::u8s8i32, Isa::avx512_vnni), "avx512_vnni");

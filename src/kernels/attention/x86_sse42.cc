@@ -19,5 +19,11 @@ void softmax_bf16_1x16_1x1_sse42(const SoftmaxArgs& args) {
 void softmax_u8_1x16_1x1_sse42(const SoftmaxArgs& args) {
   narrow_softmax<math::Narrow128, ToByte<math::Narrow128>, std::uint8_t>(args);
 }
+void pack_values_bf16_2x16_1x1_sse42(const ValuesArgs& args) {
+  pack_pairs<math::Narrow128>(args);
+}
+void pack_values_s8_4x16_1x1_sse42(const ValuesArgs& args) {
+  pack_quads<math::Narrow128>(args);
+}
 
 }  // namespace intaglio::kernels::attention
