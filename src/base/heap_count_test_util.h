@@ -41,6 +41,7 @@ inline void* counted_or_null(std::size_t bytes) noexcept {
 }  // namespace heap_count
 }  // namespace intaglio
 
+// NOLINTBEGIN(misc-definitions-in-headers): replacements must not be inline
 void* operator new(std::size_t bytes) {
   return intaglio::heap_count::counted(bytes, alignof(std::max_align_t));
 }
@@ -85,3 +86,4 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
+// NOLINTEND(misc-definitions-in-headers)
