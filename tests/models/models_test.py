@@ -129,7 +129,7 @@ LAYERS |= {"gpt2-2-nomask": GPT2_LAYER, "llama-narrow-2-nomask": LLAMA_LAYER, "l
 
 
 # Tables of rotary and positions, once for all layers.
-MOST_OTHERS = 11
+MOST_OTHERS = 7
 
 
 class Layers(ToolCase):

@@ -1,6 +1,7 @@
 // Before:  %a = mul(%x, %s);  %b = mul(%x, %s)      After:  %a used for both
 // Every op of the IR is a pure function, so equal op, operands and attributes mean equal results. Constants with equal
-// dtype, shape and bytes count as equal operands (small ones only; weights are compared by address).
+// dtype, shape and bytes count as equal operands (GPT-J has its table of rotations once in every layer; what is larger
+// than tables of positions is compared by address).
 #include <cstring>
 #include <map>
 
@@ -13,29 +14,46 @@ Result<int> merge_equal_nodes(ir::Graph& graph, PassContext& context);
 namespace {
 
 constexpr std::size_t kSmallConstant = 256;
+constexpr std::size_t kMostCompared = std::size_t{16} << 20;  // weights of one shape differ in their first bytes
 
 // Constants that stand for each other get one representative.
 class Constants {
  public:
   const ir::Value* representative(const ir::Value* value) {
     if (value == nullptr || !value->is_constant()) return value;
-    const ir::Tensor& tensor = value->constant();
-    Key key{tensor.dtype, tensor.shape, {}};
-    if (tensor.bytes <= kSmallConstant)
-      key.bytes.assign(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
-    else
-      key.bytes = "@" + std::to_string(reinterpret_cast<std::uintptr_t>(tensor.data));
-    return known_.emplace(std::move(key), value).first->second;
+    const auto [position, inserted] = known_.emplace(value, value);
+    if (inserted) position->second = find(value);
+    return position->second;
   }
 
  private:
+  // Constants of one dtype and shape, small ones also of the same bytes.
   struct Key {
     DType dtype;
     Shape shape;
     std::string bytes;
     auto operator<=>(const Key&) const = default;
   };
-  std::map<Key, const ir::Value*> known_;
+
+  const ir::Value* find(const ir::Value* value) {
+    const ir::Tensor& tensor = value->constant();
+    Key key{tensor.dtype, tensor.shape, {}};
+    if (tensor.bytes <= kSmallConstant) key.bytes.assign(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
+    std::vector<const ir::Value*>& alike = different_[std::move(key)];
+    for (const ir::Value* other : alike) {
+      if (equal(tensor, other->constant())) return other;
+    }
+    alike.push_back(value);
+    return value;
+  }
+
+  static bool equal(const ir::Tensor& a, const ir::Tensor& b) {
+    if (a.data == b.data || a.bytes <= kSmallConstant) return true;  // small ones: by the key
+    return a.bytes <= kMostCompared && std::memcmp(a.data, b.data, a.bytes) == 0;
+  }
+
+  std::map<Key, std::vector<const ir::Value*>> different_;
+  std::map<const ir::Value*, const ir::Value*> known_;
 };
 
 struct NodeKey {
