@@ -1,6 +1,5 @@
 // Seeded random inputs.
 #include <bit>
-#include <new>
 #include <string_view>
 
 #include "cli/inputs.h"
@@ -112,10 +111,7 @@ Tensor random_input(const PortInfo& port, const Shape& shape) {
   Tensor tensor;
   try {
     tensor = Tensor::zeros(port.dtype, shape);
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::usage, "there is no memory for an input of shape " + shape_text(shape),
-                "input '" + port.name + "'");
-  } catch (const Error& error) {  // its size does not fit 64 bits
+  } catch (const Error& error) {  // its size does not fit 64 bits, or there is no such memory
     throw Error(error.code(), error.message(), "input '" + port.name + "'", error.hint());
   }
   Random random(port.name);

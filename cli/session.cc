@@ -1,7 +1,6 @@
 #include "cli/session.h"
 
 #include <chrono>
-#include <new>
 
 namespace intaglio::cli {
 
@@ -21,13 +20,9 @@ void Session::set_inputs(std::vector<Tensor> inputs) {
   }
   const std::vector<Shape> made = context_.prepare(shapes);
   std::vector<NamedTensor> outputs;
-  try {
-    for (std::size_t i = 0; i < made.size(); ++i) {
-      const PortInfo& port = model_.outputs()[i];
-      outputs.push_back({port.name, Tensor::zeros(port.dtype, made[i])});
-    }
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::usage, "there is no memory for the outputs of inputs that large", "inputs");
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const PortInfo& port = model_.outputs()[i];
+    outputs.push_back({port.name, Tensor::zeros(port.dtype, made[i])});
   }
   inputs_ = std::move(inputs);
   outputs_ = std::move(outputs);

@@ -135,7 +135,9 @@ int run_tool(int argc, char** argv) noexcept {
     print_error(error);
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
-    std::fputs("error: out of memory\n", stderr);
+    std::fputs("error: out of memory\nhint: smaller shapes, or a limit of memory (ulimit, cgroup) that is higher\n",
+               stderr);
+    return static_cast<int>(ErrorCode::unsupported);
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "error: %s\nhint: this is a bug of intaglio; please report it\n", problem.what());
   }

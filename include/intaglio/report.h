@@ -91,7 +91,8 @@ struct FiredFusion {
 struct NearMiss {
   std::string pattern, node, reason;
   // With inputs only: about how long it takes to write and read once more what a fusion would keep in registers: the
-  // largest value that the node's steps exchange with others. Unset where no step holds the node any more.
+  // largest value that the node's steps read of others, or write where they read none. Unset where no step holds the
+  // node any more.
   std::optional<double> cost_us;
 };
 struct Fallback {

@@ -65,7 +65,7 @@ enum class ErrorCode : std::uint8_t {
   internal = 1,     // a bug of this library, worth reporting
   usage = 2,        // a wrong name, shape, dtype, rank, option or environment variable; data out of range
   file = 3,         // missing, truncated, corrupted, of another version, outside its directory; a full disk
-  unsupported = 4,  // ops or dtypes that cannot be run, a dim outside its declared range
+  unsupported = 4,  // ops or dtypes that cannot be run, a dim outside its declared range, too little memory
   requirement = 5,  // something that was required did not hold
 };
 
@@ -120,7 +120,8 @@ using Shape = std::vector<std::int64_t>;
 class INTAGLIO_API Tensor {
  public:
   Tensor() = default;
-  // Zero-filled. Throws Error (usage) for negative dims or a size that overflows, std::bad_alloc without memory.
+  // Zero-filled. Throws Error (usage) for negative dims or a size that overflows, Error
+  // (unsupported) when there is no memory for it.
   static Tensor zeros(DType dtype, Shape shape);
   // Refers to `data`, which must hold the shape's elements, aligned to the element size.
   static Tensor view(DType dtype, Shape shape, void* data);

@@ -38,7 +38,7 @@ const v1::Error* Context::run_into(std::span<const TensorView> inputs, std::span
     try {
       impl_->error.emplace(v1::ErrorCode::internal, problem.what());
     } catch (...) {
-      static const v1::Error kOutOfMemory(v1::ErrorCode::internal, "out of memory");
+      static const v1::Error kOutOfMemory(v1::ErrorCode::unsupported, "out of memory");
       return &kOutOfMemory;
     }
   }

@@ -88,7 +88,7 @@ Explanation Model::explain() const {
 }
 
 Explanation Model::explain(std::span<const v1::Shape> input_shapes) const {
-  const auto bound = internal::unwrap(plan::bind(*impl_->plan, input_shapes, {.threads = impl_->pool->size()}));
+  const auto bound = internal::unwrap(plan::bind(*impl_->plan, input_shapes, internal::bind_options(*impl_)));
   return explain_bound(*impl_, *bound);
 }
 
@@ -96,7 +96,7 @@ Explanation Model::explain(std::span<const TensorView> inputs, int runs) const {
   if (runs < 1) throw v1::Error(v1::ErrorCode::usage, "times need at least one run", "explain");
   std::vector<v1::Shape> shapes;
   for (const TensorView& input : inputs) shapes.emplace_back(input.shape.begin(), input.shape.end());
-  const auto bound = internal::unwrap(plan::bind(*impl_->plan, shapes, {.threads = impl_->pool->size()}));
+  const auto bound = internal::unwrap(plan::bind(*impl_->plan, shapes, internal::bind_options(*impl_)));
   Explanation out = explain_bound(*impl_, *bound);
   internal::add_times(*this, *impl_->plan, *bound, inputs, runs, out);
   return out;

@@ -179,9 +179,15 @@ std::vector<const v1::Tensor*> match_inputs(const std::vector<v1::PortInfo>& por
   return ordered;
 }
 
+plan::BindOptions bind_options(const v1::Model::Impl& impl) {
+  plan::BindOptions options{.threads = impl.pool->size()};
+  options.max_arena_bytes = std::min(options.max_arena_bytes, memory_of_machine());
+  return options;
+}
+
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl) {
   plan::ContextOptions options{.pool = impl.pool};
-  options.max_arena_bytes = std::min(options.max_arena_bytes, memory_of_machine());
+  options.max_arena_bytes = bind_options(impl).max_arena_bytes;
   return std::make_unique<plan::Context>(impl.plan, std::move(options));
 }
 

@@ -49,6 +49,8 @@ void check_requirements(const plan::Plan& plan, const std::vector<std::string>& 
 void add_times(const v1::Model& model, const plan::Plan& plan, const plan::BoundPlan& bound,
                std::span<const v1::TensorView> inputs, int runs, v1::Explanation& out);
 
+// The threads of the model, and no more memory than contexts may have.
+plan::BindOptions bind_options(const v1::Model::Impl& impl);
 std::unique_ptr<plan::Context> new_context(const v1::Model::Impl& impl);
 
 // The rooms' options for these. Throws v1::Error (usage).

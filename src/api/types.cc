@@ -1,7 +1,6 @@
 #include "api/rooms.h"
 
 #include <cstring>
-#include <new>
 
 namespace intaglio {
 inline namespace v1 {
@@ -30,9 +29,7 @@ Error::Error(v1::ErrorCode code, std::string message, std::string origin, std::s
 Tensor Tensor::zeros(v1::DType dtype, v1::Shape shape) {
   Tensor out;
   out.bytes_ = internal::unwrap(internal::room_byte_count(shape, internal::to_room(dtype)));
-  auto buffer = Buffer::allocate_zeroed(out.bytes_);
-  if (!buffer) throw std::bad_alloc();
-  auto owner = std::make_shared<Buffer>(*std::move(buffer));
+  auto owner = std::make_shared<Buffer>(internal::unwrap(Buffer::allocate_zeroed(out.bytes_)));
   out.dtype_ = dtype;
   out.shape_ = std::move(shape);
   out.data_ = owner->data();

@@ -94,7 +94,7 @@ void release(std::byte* data, std::size_t size, std::size_t mapped) {
 }
 
 tl::unexpected<Error> out_of_memory(std::size_t bytes) {
-  return fail(ErrorCode::internal, fmt::format("out of memory: {} bytes were refused", bytes));
+  return fail(ErrorCode::unsupported, fmt::format("out of memory: {} bytes were refused", bytes));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ inline constexpr std::size_t kAlignment = 64;
 class Buffer {
  public:
   Buffer() = default;
-  // Error (internal "out of memory" with the size): never throws.
+  // Error (unsupported, "out of memory" with the size): never throws.
   static Result<Buffer> allocate(std::size_t bytes, bool huge = false);
   static Result<Buffer> allocate_zeroed(std::size_t bytes, bool huge = false);
   Buffer(Buffer&& other) noexcept;

@@ -39,7 +39,7 @@ TEST(Buffer, EmptyAndImpossibleSizes) {
     for (const bool huge : {false, true}) {
       const auto refused = Buffer::allocate(bytes, huge);
       ASSERT_FALSE(refused);
-      EXPECT_EQ(refused.error().code, ErrorCode::internal);
+      EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
       EXPECT_NE(refused.error().message.find(std::to_string(bytes)), std::string::npos);
       EXPECT_FALSE(Buffer::allocate_zeroed(bytes, huge));
     }

@@ -15,7 +15,7 @@ enum class ErrorCode : std::uint8_t {
   internal,     // a broken promise of ours: always a bug worth reporting             exit 1
   usage,        // unknown option, input name, shape, dtype, rank, environment value  exit 2
   file,         // missing, truncated, corrupted, other version, escapes its folder, disk full  exit 3
-  unsupported,  // ops or dtypes that cannot be run, a dim outside its declared range exit 4
+  unsupported,  // ops or dtypes that cannot be run, a dim outside its range, no memory     exit 4
   requirement,  // a --require or a comparison that was not met                       exit 5
   data,         // data-dependent failure while running: an index out of range        exit 2
 };

@@ -16,7 +16,7 @@
 namespace intaglio {
 
 // A whole file mapped read-only and private. Shared by everything that points into it (tensors hold the shared_ptr).
-// Truncating the file under a running process is the caller's fault (reliability.md).
+// Truncating the file under a running process is the caller's fault.
 class MappedFile {
  public:
   // Errors (file): missing, not a regular file (fifo, directory, device), unreadable. An empty file maps to zero bytes.

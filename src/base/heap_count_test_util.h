@@ -25,6 +25,7 @@ namespace heap_count {
 
 inline void* counted(std::size_t bytes, std::size_t alignment) {
   g_heap_allocations.fetch_add(1, std::memory_order_relaxed);
+  if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) throw std::bad_alloc();

@@ -145,7 +145,7 @@ Result<Tensors> eval_node(const NodeCall& call) {
     if (!result) return fail(std::move(result).error().at(where_of(call.node)));
     return result;
   } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::internal, "out of memory", where_of(call.node));
+    return fail(ErrorCode::unsupported, "out of memory", where_of(call.node));
   }
 }
 

@@ -23,7 +23,7 @@ Result<Buffer> memory_for_shapes(std::size_t bytes, bool huge_pages) {
               {}, "run smaller shapes, or fewer at once");
 }
 
-// Of all threads. The sizes come from the dims of a plan, which may be anything.
+// Of all threads, of `most` that the arena left. The sizes come from the dims of a plan, which may be anything.
 Result<std::size_t> scratch_bytes(const BoundPlan& bound, std::size_t most) {
   const auto threads = static_cast<std::size_t>(bound.threads);
   std::size_t total = 0;
@@ -33,7 +33,7 @@ Result<std::size_t> scratch_bytes(const BoundPlan& bound, std::size_t most) {
   if (small) return total;
   return fail(ErrorCode::unsupported,
               fmt::format("these shapes need {} bytes of scratch for each of {} threads and {} "
-                          "for all; the limit is {}",
+                          "for all; the limit beside activations is {}",
                           bound.thread_scratch_bytes, threads, bound.shared_scratch_bytes, most));
 }
 
@@ -150,7 +150,7 @@ Status Context::grow(const BoundPlan& bound) {
     arena_ = Buffer();
     INTAGLIO_TRY(arena_, memory_for_shapes(bound.arena_bytes, options_.huge_pages));
   }
-  INTAGLIO_TRY(const std::size_t scratch, scratch_bytes(bound, options_.max_arena_bytes));
+  INTAGLIO_TRY(const std::size_t scratch, scratch_bytes(bound, options_.max_arena_bytes - bound.arena_bytes));
   if (scratch > scratch_.size()) {
     scratch_ = Buffer();
     INTAGLIO_TRY(scratch_, memory_for_shapes(scratch, false));

@@ -33,7 +33,7 @@ struct OutputView {
 struct ContextOptions {
   std::shared_ptr<threads::Pool> pool;                  // required
   std::size_t cached_shapes = 32;                       // bindings kept, least recently used first out
-  std::size_t max_arena_bytes = std::size_t{64} << 30;  // checked before allocating; scratch has the same limit
+  std::size_t max_arena_bytes = std::size_t{64} << 30;  // with the scratch of all threads; checked before allocating
   bool huge_pages = true;                               // for the arena; plain pages where refused
 };
 

@@ -25,8 +25,8 @@ struct HugePageOptions {
 // all steps again (prepared ops know the addresses of their weights). Tables that steps read as operands stay where
 // they are. What came of it is in plan.huge_weights and in the log: where the system has no huge pages, or the weights
 // fill none, nothing moves and nothing fails. `copied` is called with the bytes of each blob once they are no longer
-// needed. Errors: usage (over most_bytes), internal (out of memory), those of prepare_steps. The plan is then unusable.
-// Precondition: validate().
+// needed. Errors: usage (over most_bytes), unsupported (out of memory), those of prepare_steps. The plan is then
+// unusable. Precondition: validate().
 Status use_huge_pages(Plan& plan, std::span<const ops::Candidate* const> candidates, const ops::Target& target,
                       std::size_t most_bytes, const std::function<void(std::span<const std::byte>)>& copied = {});
 

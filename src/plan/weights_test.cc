@@ -144,7 +144,7 @@ TEST_F(HugeWeightsTest, MemoryThatIsRefusedIsAnError) {
   const auto loaded = reload({.wanted = true});
   fail_allocation_after(std::nullopt);
   ASSERT_FALSE(loaded.has_value());
-  EXPECT_EQ(loaded.error().code, ErrorCode::internal);
+  EXPECT_EQ(loaded.error().code, ErrorCode::unsupported);
   EXPECT_THAT(loaded.error().to_string(), HasSubstr("out of memory: 8388608 bytes"));
   EXPECT_THAT(loaded.error().hint, HasSubstr("without the option"));
   EXPECT_TRUE(reload({.wanted = true}).has_value());

@@ -101,7 +101,7 @@ Result<std::unique_ptr<Pool>> Pool::create(const PoolOptions& options) {
     INTAGLIO_CHECK(pool->start_workers(options));
     return pool;
   } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::internal, "out of memory for a thread pool");
+    return fail(ErrorCode::unsupported, "out of memory for a thread pool");
   }
 }
 

@@ -4,11 +4,11 @@
 // Also lt, ge and gt in their spellings, a constant lower triangle, and masks that are added: where(%m, 0, low),
 // constant ones too, and where(%m, %added, -inf) or where(%m, 0, -inf) + %added, of which %added stays.
 //
-// low = -inf: exact. low = the lowest finite value, as exporters write it: a row that sees a key gives those that it
-// does not see the weight exp(score + low - max), and one that sees none is even over all keys, later ones too, because
-// every score + low is low. So without %rest (key 0 is visible to all) nothing remains of the mask, and with it rows
-// without a visible key say blind="mean". In f32 that is the same bits of weights (0, and 1 before the division by the
-// sum)
+// low = -inf: exact for finite scores. low = the lowest finite value, as exporters write it: a row that sees a key
+// gives those that it does not see the weight exp(score + low - max), and one that sees none is even over all keys,
+// later ones too, because every score + low is low. So without %rest (key 0 is visible to all) nothing remains of the
+// mask, and with it rows without a visible key say blind="mean". In f32 that is the same bits of weights (0, and 1
+// before the division by the sum)
 //   * of rows that see a key while all scores are below 1.7e38 in absolute value, half the largest float;
 //   * of rows that see none while they are below 2^103 = 1e31, half a unit in the last place of low.
 // An infinite score, a NaN, or an infinite v of a hidden key makes the whole row NaN in the spelling with low (NaN +
@@ -139,15 +139,16 @@ std::optional<Mask> match_mask(ir::Value* value) {
 }
 
 // Why the causal part cannot be split off, or empty.
-std::string_view unfit(const Mask& mask) {
+std::string_view unfit(const ir::Node& attention, const Mask& mask, bool has_rest) {
   if (mask.low == -INFINITY) return {};
   // The lowest value of bf16 counts too; of a larger one a score could make up for it.
   if (mask.low > -3.3e38)
     return "hidden keys get a value that scores could outweigh: neither -inf nor the lowest finite float";
   if (mask.added != nullptr)
     return "keys are dropped with the lowest finite value beside another added mask: a row whose earlier keys that "
-           "mask "
-           "hides attends to later keys too";
+           "mask hides attends to later keys too";
+  if (has_rest && attention.attrs().b("causal"))
+    return "the attention is causal besides: a row without a visible key is even over the keys up to its own only";
   return {};
 }
 
@@ -161,7 +162,7 @@ Result<bool> rewrite(ir::Graph& graph, PassContext& context, ir::Node& node) {
   else
     collect(graph, mask->kept, 16, parts);
   if (!parts.causal) return false;
-  if (const std::string_view why = unfit(*mask); !why.empty()) {
+  if (const std::string_view why = unfit(node, *mask, !parts.rest.empty()); !why.empty()) {
     context.near_miss(kPattern, node, why);
     return false;
   }

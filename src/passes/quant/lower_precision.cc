@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "base/half.h"
 #include "passes/rewrite.h"
@@ -106,7 +107,7 @@ class Narrower {
     INTAGLIO_TRY(ir::Value * wide, cast(lowered->output(), DType::f32, node));
     graph_.replace_all_uses(node.output(), wide);
     if (rule->role == Role::begins) context_.applied("bf16", *lowered);
-    const std::vector<ir::Value*> inputs(node.inputs().begin(), node.inputs().end());
+    const std::set<ir::Value*> inputs(node.inputs().begin(), node.inputs().end());  // one may be several operands
     graph_.erase(&node);
     for (ir::Value* input : inputs) {
       if (input != nullptr && input->is_constant() && input->uses().empty() && casts_.erase(input) != 0)

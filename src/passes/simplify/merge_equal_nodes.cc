@@ -1,7 +1,8 @@
 // Before:  %a = mul(%x, %s);  %b = mul(%x, %s)      After:  %a used for both
 // Every op of the IR is a pure function, so equal op, operands and attributes mean equal results. Constants with equal
-// dtype, shape and bytes count as equal operands (GPT-J has its table of rotations once in every layer; what is larger
-// than tables of positions is compared by address).
+// dtype, shape and bytes count as equal operands (GPT-J has its table of rotations once in every layer), also large
+// ones, until so many bytes are compared that a file must have been made for it.
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -13,8 +14,8 @@ Result<int> merge_equal_nodes(ir::Graph& graph, PassContext& context);
 
 namespace {
 
-constexpr std::size_t kSmallConstant = 256;
-constexpr std::size_t kMostCompared = std::size_t{16} << 20;  // weights of one shape differ in their first bytes
+constexpr std::size_t kEnds = 256;                             // bytes by which nearly all different constants differ
+constexpr std::size_t kMostCompared = std::size_t{256} << 20;  // of all constants together
 
 // Constants that stand for each other get one representative.
 class Constants {
@@ -27,7 +28,7 @@ class Constants {
   }
 
  private:
-  // Constants of one dtype and shape, small ones also of the same bytes.
+  // Constants of one dtype and shape with the same first and last bytes.
   struct Key {
     DType dtype;
     Shape shape;
@@ -38,7 +39,10 @@ class Constants {
   const ir::Value* find(const ir::Value* value) {
     const ir::Tensor& tensor = value->constant();
     Key key{tensor.dtype, tensor.shape, {}};
-    if (tensor.bytes <= kSmallConstant) key.bytes.assign(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
+    const auto* bytes = reinterpret_cast<const char*>(tensor.data);
+    const std::size_t end = std::min(tensor.bytes, kEnds);
+    key.bytes.assign(bytes, end);
+    key.bytes.append(bytes + tensor.bytes - end, end);
     std::vector<const ir::Value*>& alike = different_[std::move(key)];
     for (const ir::Value* other : alike) {
       if (equal(tensor, other->constant())) return other;
@@ -47,13 +51,16 @@ class Constants {
     return value;
   }
 
-  static bool equal(const ir::Tensor& a, const ir::Tensor& b) {
-    if (a.data == b.data || a.bytes <= kSmallConstant) return true;  // small ones: by the key
-    return a.bytes <= kMostCompared && std::memcmp(a.data, b.data, a.bytes) == 0;
+  bool equal(const ir::Tensor& a, const ir::Tensor& b) {
+    if (a.data == b.data || a.bytes <= kEnds) return true;  // small ones: by the key
+    if (a.bytes > kMostCompared - compared_) return false;
+    compared_ += a.bytes;
+    return std::memcmp(a.data, b.data, a.bytes) == 0;
   }
 
   std::map<Key, std::vector<const ir::Value*>> different_;
   std::map<const ir::Value*, const ir::Value*> known_;
+  std::size_t compared_ = 0;
 };
 
 struct NodeKey {
