@@ -40,7 +40,7 @@ function(intaglio_register_tests name program sources)
   endforeach()
   add_test(NAME ${name}
            COMMAND ${program} --gtest_filter=-*Slow* --gtest_output=xml:${INTAGLIO_TEST_RESULTS}/${name}.xml)
-  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900 WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800 WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   if(slow)
     add_test(NAME ${name}.slow
              COMMAND ${program} --gtest_filter=*Slow* --gtest_output=xml:${INTAGLIO_TEST_RESULTS}/${name}.slow.xml)
