@@ -1,4 +1,4 @@
-// Contexts of the API over many shapes, in every precision: runs of prepared shapes allocate nothing, and memory stays
+// Contexts of the API over many shapes, in every arithmetic: runs of prepared shapes allocate nothing, and memory stays
 // that of the largest shape.
 #include <gtest/gtest.h>
 
@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/model_test_util.h"
 #include "api/rooms.h"
 #include "base/heap_count_test_util.h"
 #include "frontend/onnx/test_model.h"
@@ -18,11 +19,9 @@ namespace onnx = frontend::onnx::testing;
 constexpr std::int64_t kWidth = 64, kHidden = 96, kIds = 50;
 
 onnx::Bytes weight(const std::string& name, const std::vector<std::int64_t>& dims) {
-  std::size_t count = 1;
-  for (const std::int64_t dim : dims) count *= static_cast<std::size_t>(dim);
-  std::vector<float> values(count);
-  for (std::size_t i = 0; i < count; ++i) values[i] = 0.1f * (static_cast<float>(i * 37 % 101) / 50 - 1);
-  return onnx::raw_tensor(name, onnx::kFloat, dims, onnx::raw(values));
+  std::int64_t count = 1;
+  for (const std::int64_t dim : dims) count *= dim;
+  return onnx::raw_tensor(name, onnx::kFloat, dims, onnx::raw(internal::weight_values(count, 0.1f)));
 }
 
 // ids [batch, tokens] -> a table's rows, attention of one head over them, a norm, and a feed-forward part.
@@ -50,23 +49,9 @@ onnx::Bytes encoder() {
   return model.bytes();
 }
 
-struct Precision {
-  const char* name;
-  v1::DType dtype;
-  v1::Quantize quantize;
-};
-constexpr Precision kPrecisions[] = {{"f32", v1::DType::f32, v1::Quantize::none},
-                                     {"bf16", v1::DType::bf16, v1::Quantize::none},
-                                     {"int8", v1::DType::f32, v1::Quantize::dynamic},
-                                     {"int8+bf16", v1::DType::bf16, v1::Quantize::dynamic}};
-
-v1::Model compiled(const Precision& precision, int threads) {
+v1::Model compiled(const internal::Arithmetic& arithmetic, int threads) {
   const onnx::Folder folder;
-  v1::CompileOptions options;
-  options.dtype = precision.dtype;
-  options.quantize = precision.quantize;
-  options.threads = threads;
-  return v1::compile(folder.write("encoder.onnx", encoder()).string(), options);
+  return v1::compile(folder.write("encoder.onnx", encoder()).string(), compile_options(arithmetic, threads));
 }
 
 // A context with memory for the largest shape; smaller ones use the front of it.
@@ -93,9 +78,9 @@ class Caller {
 
 TEST(ApiContext, PreparedRunsAllocateNothing) {
   const std::vector<v1::Shape> shapes{{1, 1}, {2, 30}, {4, 17}};
-  for (const Precision& precision : kPrecisions) {
+  for (const internal::Arithmetic& arithmetic : internal::kArithmetics) {
     for (const int threads : {1, 2}) {
-      const v1::Model model = compiled(precision, threads);
+      const v1::Model model = compiled(arithmetic, threads);
       Caller caller(model, 4, 30);
       for (const v1::Shape& shape : shapes) caller.prepare(shape);
       const std::size_t buffers = alloc_stats().allocations;
@@ -103,17 +88,17 @@ TEST(ApiContext, PreparedRunsAllocateNothing) {
       bool good = true;
       for (std::size_t round = 0; round < 12; ++round) good = good && caller.run(shapes[round % shapes.size()]);
       const std::size_t allocated = heap.allocations();  // before gtest may allocate
-      EXPECT_EQ(allocated, 0u) << precision.name << ", " << threads << " threads";
-      EXPECT_EQ(alloc_stats().allocations, buffers) << precision.name;
-      EXPECT_TRUE(good) << precision.name;
+      EXPECT_EQ(allocated, 0u) << arithmetic.name << ", " << threads << " threads";
+      EXPECT_EQ(alloc_stats().allocations, buffers) << arithmetic.name;
+      EXPECT_TRUE(good) << arithmetic.name;
     }
   }
 }
 
 TEST(ApiContext, ManyShapesKeepTheMemoryOfTheLargest) {
   constexpr std::int64_t kBatch = 4, kTokens = 64;
-  for (const Precision& precision : kPrecisions) {
-    const v1::Model model = compiled(precision, 2);
+  for (const internal::Arithmetic& arithmetic : internal::kArithmetics) {
+    const v1::Model model = compiled(arithmetic, 2);
     const std::size_t before = alloc_stats().live_bytes;
     Caller largest(model, kBatch, kTokens);
     ASSERT_TRUE(largest.run({kBatch, kTokens}));
@@ -128,11 +113,11 @@ TEST(ApiContext, ManyShapesKeepTheMemoryOfTheLargest) {
       if (round % 10 == 0) {
         ASSERT_TRUE(caller.run(shape));
       }
-      ASSERT_LE(caller.arena_bytes(), largest.arena_bytes()) << precision.name;
+      ASSERT_LE(caller.arena_bytes(), largest.arena_bytes()) << arithmetic.name;
     }
     ASSERT_TRUE(caller.run({kBatch, kTokens}));
-    EXPECT_EQ(caller.arena_bytes(), largest.arena_bytes()) << precision.name;
-    EXPECT_EQ(alloc_stats().live_bytes - before, 2 * bound) << precision.name;
+    EXPECT_EQ(caller.arena_bytes(), largest.arena_bytes()) << arithmetic.name;
+    EXPECT_EQ(alloc_stats().live_bytes - before, 2 * bound) << arithmetic.name;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/model_test_util.h"
 #include "api/rooms.h"
 #include "frontend/onnx/test_model.h"
 
@@ -17,12 +18,6 @@ namespace onnx = frontend::onnx::testing;
 
 constexpr std::int64_t kWords = 20, kWidth = 32;
 
-std::vector<float> values(std::int64_t count, float scale) {
-  std::vector<float> out(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = scale * (static_cast<float>(i * 37 % 101) / 50 - 1);
-  return out;
-}
-
 // table[ids] a + x -> softmax over tokens -> b.   ids [batch, seq], x [batch, seq, 32]
 onnx::Bytes model_bytes() {
   onnx::Model model;
@@ -31,7 +26,7 @@ onnx::Bytes model_bytes() {
   model.outputs = {onnx::value_info("y", onnx::kFloat, {"batch", "seq", "32"})};
   const auto weight = [&](const char* name, std::int64_t rows, float scale) {
     model.initializers.push_back(
-        onnx::raw_tensor(name, onnx::kFloat, {rows, kWidth}, onnx::raw(values(rows * kWidth, scale))));
+        onnx::raw_tensor(name, onnx::kFloat, {rows, kWidth}, onnx::raw(internal::weight_values(rows * kWidth, scale))));
   };
   weight("table", kWords, 1.0f);
   weight("a", kWidth, 0.1f);
@@ -44,23 +39,13 @@ onnx::Bytes model_bytes() {
   return model.bytes();
 }
 
-struct Arithmetic {
-  const char* name;
-  v1::DType dtype;
-  v1::Quantize quantize;
-};
-
-class HostileRequest : public testing::TestWithParam<Arithmetic> {
+class HostileRequest : public testing::TestWithParam<internal::Arithmetic> {
  protected:
   HostileRequest() : model_(compiled()), context_(model_.make_context()) {}
 
   static v1::Model compiled() {
     const onnx::Folder folder;
-    v1::CompileOptions options;
-    options.threads = 2;
-    options.dtype = GetParam().dtype;
-    options.quantize = GetParam().quantize;
-    return v1::compile(folder.write("model.onnx", model_bytes()).string(), options);
+    return v1::compile(folder.write("model.onnx", model_bytes()).string(), compile_options(GetParam(), 2));
   }
 
   // Of shape [2, 3].
@@ -79,7 +64,7 @@ class HostileRequest : public testing::TestWithParam<Arithmetic> {
   v1::Context context_;
   v1::Shape ids_shape_{2, 3}, x_shape_{2, 3, kWidth};
   std::vector<std::int64_t> ids_{1, 2, 3, 19, 0, 5};
-  std::vector<float> x_ = values(6 * kWidth, 1.0f);
+  std::vector<float> x_ = internal::weight_values(6 * kWidth, 1.0f);
 };
 
 TEST_P(HostileRequest, Shapes) {
@@ -144,10 +129,7 @@ TEST_P(HostileRequest, MemoryAndValues) {
   EXPECT_EQ(y, expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(Arithmetic, HostileRequest,
-                         testing::Values(Arithmetic{"f32", v1::DType::f32, v1::Quantize::none},
-                                         Arithmetic{"bf16", v1::DType::bf16, v1::Quantize::none},
-                                         Arithmetic{"int8", v1::DType::f32, v1::Quantize::dynamic}),
+INSTANTIATE_TEST_SUITE_P(Arithmetic, HostileRequest, testing::ValuesIn(internal::kArithmetics),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

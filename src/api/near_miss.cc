@@ -10,11 +10,6 @@ namespace intaglio::internal {
 
 namespace {
 
-plan::ValueId root_of(const plan::Plan& plan, plan::ValueId id) {
-  while (plan.values[id].kind == plan::ValueKind::alias) id = plan.values[id].source;
-  return id;
-}
-
 double bytes_of(const plan::Plan& plan, const plan::BoundPlan& bound, plan::ValueId id) {
   double bytes = static_cast<double>(size_of(plan.values[id].dtype));
   for (const std::int64_t dim : plan::shape_of(plan, bound, id)) bytes *= static_cast<double>(dim);
@@ -28,14 +23,14 @@ std::optional<double> bytes_exchanged(const plan::Plan& plan, const plan::BoundP
   std::vector<bool> read(plan.values.size());  // by any step
   for (const plan::Step& step : plan.steps) {
     if (shares_name(step.node, node)) own.push_back(&step);
-    for (const plan::ValueId id : step.inputs) read[root_of(plan, id)] = true;
+    for (const plan::ValueId id : step.inputs) read[plan::root_of(plan, id)] = true;
   }
   if (own.empty()) return std::nullopt;
   // Of values that steps write and others read.
   const auto largest = [&](std::span<const plan::ValueId> ids) {
     double most = 0;
     for (const plan::ValueId id : ids) {
-      const plan::ValueId root = root_of(plan, id);
+      const plan::ValueId root = plan::root_of(plan, id);
       if (plan.values[root].kind == plan::ValueKind::temporary && read[root])
         most = std::max(most, bytes_of(plan, bound, id));
     }

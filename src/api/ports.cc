@@ -31,8 +31,7 @@ void set_index_limits(const plan::Plan& plan, std::vector<v1::PortInfo>& inputs)
   for (const plan::Step& step : plan.steps) {
     const auto* gather = dynamic_cast<const ops::GatherDescriptor*>(step.descriptor.get());
     if (gather == nullptr || gather->kind != ops::GatherKind::gather || step.inputs.size() != 2) continue;
-    plan::ValueId index = step.inputs[1];
-    while (plan.values[index].kind == plan::ValueKind::alias) index = plan.values[index].source;
+    const plan::ValueId index = plan::root_of(plan, step.inputs[1]);
     if (plan.values[index].kind != plan::ValueKind::input) continue;
     const auto& shape = plan.values[step.inputs[0]].shape;
     const auto axis = static_cast<std::size_t>(gather->axis);

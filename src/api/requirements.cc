@@ -107,12 +107,14 @@ std::vector<std::string> shortfalls(std::string_view requirement, std::span<cons
 }
 
 void check_requirements(const plan::Plan& plan, const std::vector<std::string>& require, const plan::BoundPlan* bound) {
+  if (require.empty()) return;
+  const std::vector<StepKernel> steps = step_kernels(plan, bound);
   for (const std::string& name : require) {
     if (std::ranges::find(kRequirements, name, &Requirement::name) == std::end(kRequirements)) {
       throw v1::Error(v1::ErrorCode::usage, "'" + name + "' cannot be required", "--require",
                       fmt::format("legal: {}", fmt::join(v1::requirement_names(), ", ")));
     }
-    const std::vector<std::string> items = shortfalls(name, step_kernels(plan, bound), plan.report, cpu::detect().amx);
+    const std::vector<std::string> items = shortfalls(name, steps, plan.report, cpu::detect().amx);
     if (items.empty()) continue;
     throw v1::Error(v1::ErrorCode::requirement, fmt::format("'{}' does not hold for: {}", name, fmt::join(items, "; ")),
                     plan.report.model, "see 'intaglio explain' for every step");

@@ -65,10 +65,7 @@ class Comparison {
     return false;
   }
 
-  plan::ValueId root(plan::ValueId id) const {
-    while (out_.plan->values[id].kind == plan::ValueKind::alias) id = out_.plan->values[id].source;
-    return id;
-  }
+  plan::ValueId root(plan::ValueId id) const { return plan::root_of(*out_.plan, id); }
 
   // Every output of every step becomes a result. Compared are those of the steps that were asked for, and what they
   // read, so that the growth of the error is known.

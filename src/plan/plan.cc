@@ -96,6 +96,11 @@ Status check_steps(const Plan& plan, Definitions& defined) {
 
 }  // namespace
 
+ValueId root_of(const Plan& plan, ValueId id) {
+  while (plan.values[id].kind == ValueKind::alias) id = plan.values[id].source;
+  return id;
+}
+
 std::size_t Plan::weight_bytes() const {
   std::size_t total = 0;
   for (const ops::Blob& blob : blobs) total += blob.bytes;

@@ -114,6 +114,9 @@ struct Plan {
 // in range and large enough, aliases acyclic. Errors: file.
 Status validate(const Plan& plan);
 
+// The value that `id` is an alias of, through all aliases; itself if it is none. Precondition: validate().
+ValueId root_of(const Plan& plan, ValueId id);
+
 // Numbers the groups of steps with equal candidate, descriptor, and layouts and sizes of packed constants: what bind()
 // may depend on beside its request (ops/prepared_op.h); and the problems, where the requests are equal too.
 // Precondition: the blobs and values of every step exist.
